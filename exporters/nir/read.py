@@ -1,0 +1,171 @@
+"""NIR file to typed graph. The HDF5 is parsed here, so that node types outside nir's list can be known.
+
+Everything is checked before it is believed: what our types cannot hold exactly is refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from exporters.nir.errors import GraphError
+from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, Pool, Shape, TokenLinear
+from exporters.nir.sdsa import sdsa_body
+from exporters.nir.write import DT
+
+SUPPORTED = "Input, Output, Conv2d (1x1), LIF, AvgPool2d (1 x k), NIRGraph (attention), SpikingSelfAttention"
+
+
+def read_graph(path: Path) -> Graph:
+    """Read a NIR file of the portable profile.
+
+    Raises:
+        GraphError: no such file, no HDF5, a node that cannot be run exactly (named), or a broken edge.
+    """
+    if not path.is_file():
+        raise GraphError(f"{path}: no such file; name a NIR file (export one with `spikeport export nir`)")
+    try:
+        with h5py.File(path, "r") as file:
+            return _graph(file["node"], "")
+    except GraphError as error:
+        raise GraphError(f"{path}: {error}") from None
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise GraphError(f"{path}: not a readable NIR file ({reason}); copy or export it again") from None
+
+
+def _graph(group: Any, where: str) -> Graph:
+    nodes = {name: _node(group["nodes"][name], f"{where}{name}") for name in sorted(group["nodes"])}
+    edges = [(a.decode(), b.decode()) for a, b in group["edges"][()]]
+    for edge in edges:
+        for end in edge:
+            if end not in nodes:
+                raise GraphError(f"edge {edge}: node {end!r} does not exist; export the file again")
+    for kind in (Input, Output):
+        count = sum(isinstance(node, kind) for node in nodes.values())
+        if count != 1:
+            raise GraphError(f"{count} {kind.__name__} nodes, exactly 1 is supported; split the graph")
+    graph = Graph(nodes, edges, _metadata(group))
+    _check_order(graph)
+    return graph
+
+
+def _check_order(graph: Graph) -> None:
+    position = {name: i for i, name in enumerate(sorted(graph.nodes))}
+    for a, b in graph.edges:
+        if position[a] >= position[b]:
+            raise GraphError(
+                f"edge {a!r} -> {b!r}: names are not in topological order or the graph is recurrent; "
+                "only feed-forward graphs with ordered names are supported"
+            )
+
+
+def _metadata(group: Any) -> dict[str, Any]:
+    try:
+        content = json.loads(group["metadata"]["spikeport"][()])
+        return content if isinstance(content, dict) else {}
+    except (KeyError, ValueError, TypeError):
+        return {}
+
+
+def _node(group: Any, name: str) -> Node:
+    kind = group["type"][()].decode()
+    readers = {
+        "Input": lambda: Input(_shape(group["shape"][()], name)),
+        "Output": lambda: Output(_shape(group["shape"][()], name)),
+        "Conv2d": lambda: _token_linear(group, name),
+        "LIF": lambda: _neuron(group, name),
+        "AvgPool2d": lambda: _pool(group, name),
+        "NIRGraph": lambda: _composite(group, name),
+        "SpikingSelfAttention": lambda: Attention(
+            "ssa", int(group["width"][()]), int(group["heads"][()]), int(group["tokens"][()]), 0
+        ),
+    }
+    if kind not in readers:
+        raise GraphError(f"node {name!r}: type {kind} is not supported; supported: {SUPPORTED}")
+    return readers[kind]()
+
+
+def _shape(value: Any, name: str) -> Shape:
+    sizes = tuple(int(v) for v in np.atleast_1d(value))
+    if len(sizes) != 3 or sizes[1] != 1:
+        raise GraphError(f"node {name!r}: shape {sizes}, needs (channels, 1, tokens); lay tokens on the last axis")
+    return sizes  # type: ignore[return-value]
+
+
+def _token_linear(group: Any, name: str) -> TokenLinear:
+    weight = np.asarray(group["weight"][()], np.float32)
+    if weight.ndim != 4 or weight.shape[2:] != (1, 1) or int(np.max(group["groups"][()])) != 1:
+        raise GraphError(
+            f"node {name!r}: Conv2d with weight {weight.shape} and groups {group['groups'][()]}, needs a 1x1 "
+            "kernel and 1 group; only token-wise linear maps are supported"
+        )
+    for key, wanted in (("stride", 1), ("dilation", 1), ("padding", 0)):
+        if not np.all(np.asarray(group[key][()]) == wanted):
+            raise GraphError(f"node {name!r}: {key} {group[key][()]}, needs {wanted}; export it as a 1x1 map")
+    input_shape = np.atleast_1d(group["input_shape"][()])
+    return TokenLinear(weight[:, :, 0, 0], np.asarray(group["bias"][()], np.float32), int(input_shape[-1]))
+
+
+def _uniform(group: Any, key: str, name: str) -> float:
+    values = np.unique(group[key][()])
+    if len(values) != 1:
+        raise GraphError(f"node {name!r}: {key} takes {len(values)} values, needs one for the whole node; split it")
+    return float(values[0])
+
+
+def _neuron(group: Any, name: str) -> Neuron:
+    r, leak = _uniform(group, "r", name), _uniform(group, "v_leak", name)
+    reset = _uniform(group, "v_reset", name) if "v_reset" in group else 0.0
+    for key, value, wanted in (("r", r, 1.0), ("v_leak", leak, 0.0), ("v_reset", reset, 0.0)):
+        if value != wanted:
+            raise GraphError(f"node {name!r}: {key} is {value}, needs {wanted}; rescale the neuron to the profile")
+    tau = _uniform(group, "tau", name) / DT
+    steps = 2.0 if abs(tau - 2.0) < 1e-6 else tau
+    if steps != 2.0 and not 1.0 < steps < 1.001:
+        raise GraphError(
+            f"node {name!r}: tau is {tau:g} steps of {DT:g} s, supported are 2 (neuron) and 1.00001 (gate)"
+        )
+    return Neuron(_shape(group["tau"].shape, name), steps, _uniform(group, "v_threshold", name))
+
+
+def _pool(group: Any, name: str) -> Pool:
+    kernel, stride, padding = (np.atleast_1d(group[k][()]) for k in ("kernel_size", "stride", "padding"))
+    if kernel[0] != 1 or np.any(stride != 1) or padding[0] != 0 or kernel[-1] != 2 * padding[-1] + 1:
+        raise GraphError(
+            f"node {name!r}: AvgPool2d kernel {kernel.tolist()} stride {stride.tolist()} padding "
+            f"{padding.tolist()}, needs (1, 2p + 1), 1 and (0, p); only token sums are supported"
+        )
+    return Pool(int(kernel[-1]), int(padding[-1]))
+
+
+def _composite(group: Any, name: str) -> Attention:
+    facts = _metadata(group)
+    if facts.get("op") != "spike_driven_self_attention":
+        raise GraphError(f"node {name!r}: nested graph {facts.get('op')!r} is not known; inline it")
+    body = _graph(group, f"{name}/")
+    width, threshold = int(facts["width"]), int(facts["threshold"])
+    tokens = body.nodes[body.input].shape[2]  # type: ignore[union-attr]
+    # The label is advisory: the kernel may replace the body only where the body is that very function.
+    if not _same(body, sdsa_body(width, tokens, threshold)):
+        raise GraphError(f"node {name!r}: its body is not the attention its metadata claims; export it again")
+    return Attention("sdsa", width, 1, tokens, threshold, body)
+
+
+def _same(a: Graph, b: Graph) -> bool:
+    if set(a.nodes) != set(b.nodes) or set(a.edges) != set(b.edges):
+        return False
+    return all(_same_node(a.nodes[name], b.nodes[name]) for name in a.nodes)
+
+
+def _same_node(a: Node, b: Node) -> bool:
+    if isinstance(a, TokenLinear) and isinstance(b, TokenLinear):
+        return a.tokens == b.tokens and np.array_equal(a.weight, b.weight) and np.array_equal(a.bias, b.bias)
+    if isinstance(a, Neuron) and isinstance(b, Neuron):
+        close = abs(a.tau_steps - b.tau_steps) < 1e-6
+        return close and a.shape == b.shape and np.float32(a.v_threshold) == np.float32(b.v_threshold)
+    return a == b

@@ -1,0 +1,66 @@
+"""What a simulation counts: the only input of the energy model besides the graph's shape.
+
+Definitions follow NeuroBench (Yik et al. 2025): a synaptic operation is one spike delivered over one
+non-zero weight. All counts are exact sums over every sample and step of a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NodeActivity:
+    """Counts of one node.
+
+    Attributes:
+        name: layer name, e.g. ``block0.q`` or ``block0.q.weight``.
+        kind: ``neuron``, ``synapse`` or ``attention``.
+        neurons: neurons mapped, padding included (C * N); 0 for a synapse node.
+        weights: non-zero weights stored once, shared by all tokens (a token-wise linear layer).
+        synapses: non-zero connections if every token had its own copy, as a chip without weight
+            sharing stores them (``weights * N``).
+        spikes: spikes emitted; for a graded sender, non-zero messages.
+        synops: spikes (or message units: a graded message m counts m) delivered over non-zero weights.
+        dense_macs: multiply-accumulates of the same product done densely, padding included.
+        updates_active: neuron updates of valid tokens that received at least one event in that step.
+        updates_idle: the other neuron updates, padding included.
+    """
+
+    name: str
+    kind: str
+    neurons: int = 0
+    weights: int = 0
+    synapses: int = 0
+    spikes: int = 0
+    synops: int = 0
+    dense_macs: int = 0
+    updates_active: int = 0
+    updates_idle: int = 0
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Counts of a whole run, node by node in topological order.
+
+    Attributes:
+        samples: sentences simulated.
+        steps: time steps T per sentence.
+        tokens: N, the token slots of the graph.
+        nodes: per node.
+        host_lookups: table rows added on the host by the encoder (outside the chip), whole run.
+    """
+
+    samples: int
+    steps: int
+    tokens: int
+    nodes: tuple[NodeActivity, ...]
+    host_lookups: int = 0
+
+    def total(self, field: str) -> int:
+        """Sum of one count over the nodes."""
+        return sum(getattr(node, field) for node in self.nodes)
+
+    def per_inference(self, field: str) -> float:
+        """Mean of one count per sentence."""
+        return self.total(field) / self.samples

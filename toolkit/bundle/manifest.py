@@ -1,0 +1,135 @@
+"""The manifest: what a bundle is, which files it has, and what every number in them means."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import SpikeportError
+from toolkit.models.configuration import StudentConfig
+
+FORMAT, VERSION = "spikeport.bundle", 1
+MANIFEST_FILE, GRAPH_FILE, GOLDEN_FILE, CARD_FILE = "manifest.json", "model.nir", "golden.npz", "README.md"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Facts of a bundle.
+
+    Attributes:
+        student: configuration of the student, as a mapping.
+        student_sha256: of the weights file that the bundle was made from.
+        labels: class names, in order of label.
+        tokens: N, token slots of the graph.
+        logit_divisor: integer logits divided by this and by n * T are the student's real logits.
+        bounds: per layer, proved range of the current ``[low, high]``, the limit, and how it was proved.
+        tokenizer: casing and special-token rules, in words.
+        files: per file, its size in bytes and SHA-256.
+        facts: free-form provenance (recipe, seed, accuracy, watermark).
+        format: name and version of this layout.
+        tool: version of spikeport that wrote it.
+    """
+
+    student: dict[str, Any]
+    student_sha256: str
+    labels: list[str]
+    tokens: int
+    logit_divisor: int
+    bounds: dict[str, dict[str, Any]]
+    tokenizer: dict[str, str]
+    files: dict[str, dict[str, Any]]
+    facts: dict[str, Any]
+    tool: str
+    format: str = f"{FORMAT}/{VERSION}"
+
+    @property
+    def config(self) -> StudentConfig:
+        """The student's configuration, checked."""
+        return StudentConfig.from_dict(self.student)
+
+    def write(self, folder: Path) -> None:
+        """Write ``manifest.json``; the same manifest gives the same bytes."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read and check the manifest of a bundle.
+
+        Raises:
+            SpikeportError: missing, no JSON, another format, a newer version, or a field amiss.
+        """
+        path = folder / MANIFEST_FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise SpikeportError(f"{path}: no such file; name a bundle folder") from None
+        except (OSError, ValueError) as error:
+            raise SpikeportError(f"{path}: not readable as JSON ({error}); copy the bundle again") from None
+        _check_format(path, content)
+        known = {f.name: f for f in fields(cls)}
+        for name in sorted(set(known) ^ set(content)):
+            state = "missing" if name in known else "unknown"
+            raise SpikeportError(f"{path}: field {name!r} is {state}; write the bundle again")
+        for name, kind in _KINDS.items():
+            if not isinstance(content[name], kind):
+                raise SpikeportError(
+                    f"{path}: {name} is {type(content[name]).__name__}, needs {kind.__name__}; copy the bundle again"
+                )
+        return cls(**content)
+
+    def check_files(self, folder: Path) -> None:
+        """Compare size and hash of every file, before any is parsed.
+
+        Raises:
+            SpikeportError: a file is missing, truncated or changed.
+        """
+        for name, facts in self.files.items():
+            path = folder / name
+            if Path(name).name != name or not path.is_file():
+                raise SpikeportError(f"{path}: no such file, the manifest lists it; copy the bundle again")
+            if path.stat().st_size != facts["bytes"]:
+                raise SpikeportError(
+                    f"{path}: {path.stat().st_size} bytes, the manifest says {facts['bytes']}; copy the bundle again"
+                )
+            if (found := sha256(path)) != facts["sha256"]:
+                raise SpikeportError(
+                    f"{path}: sha256 {found[:12]}..., the manifest says {facts['sha256'][:12]}...; "
+                    "the file was changed, copy the bundle again"
+                )
+
+
+_KINDS: dict[str, type] = {
+    "student": dict,
+    "labels": list,
+    "tokens": int,
+    "logit_divisor": int,
+    "bounds": dict,
+    "files": dict,
+    "facts": dict,
+}
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """Size and hash of a file, as the manifest lists them."""
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_format(path: Path, content: Any) -> None:
+    found = content.get("format") if isinstance(content, dict) else None
+    name, _, version = str(found).partition("/")
+    if name != FORMAT or not version.isdecimal():
+        raise SpikeportError(f"{path}: format {found!r}, needs {FORMAT}/{VERSION}; name a bundle folder")
+    if int(version) > VERSION:
+        raise SpikeportError(
+            f"{path}: format {found} is newer than {FORMAT}/{VERSION}; it needs a newer spikeport: upgrade"
+        )

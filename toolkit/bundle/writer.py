@@ -1,0 +1,115 @@
+"""Student folder to bundle: graph, encoder, tokenizer, golden traces, model card, manifest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from exporters.nir.write import write_graph
+from simulators import simulate
+from toolkit.bundle.card import model_card
+from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, load_tokenizer
+from toolkit.bundle.manifest import CARD_FILE, GOLDEN_FILE, GRAPH_FILE, Manifest, file_facts
+from toolkit.errors import SpikeportError
+from toolkit.lowering.pipeline import Lowered, lower
+from toolkit.models.storage import load_facts, load_student, student_hash
+from toolkit.models.student import SpikingStudent
+
+GOLDEN_SENTENCES = (
+    "a warm and funny film with a generous heart .",
+    "the plot goes nowhere and takes its time about it .",
+    "not bad , but not nearly as clever as it thinks .",
+    "i left the cinema smiling .",
+)
+
+
+def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> Lowered:
+    """Lower the student in ``student_folder`` and write the bundle ``out``.
+
+    Raises:
+        SpikeportError: the student cannot be read or lowered, or ``out`` is a file.
+    """
+    facts = load_facts(student_folder)
+    student = load_student(student_folder)
+    lowered = lower(student, tokens)
+    if out.exists() and not out.is_dir():
+        raise SpikeportError(f"{out}: is a file; name a folder for the bundle")
+    out.mkdir(parents=True, exist_ok=True)
+    write_graph(lowered.graph, out / "model.nir")
+    tables = encoder_tables(student)
+    save_file(tables, out / ENCODER_FILE)
+    load_tokenizer(student_folder)  # refused here rather than by whoever opens the bundle
+    shutil.copyfile(student_folder / TOKENIZER_FILE, out / TOKENIZER_FILE)
+    slots = tokens or student.config.tokens
+    encoder = HostEncoder.open(
+        out, theta=student.config.encoder_threshold, steps=student.config.steps, slots=slots
+    )
+    write_golden(lowered, encoder, out / GOLDEN_FILE)
+    manifest = Manifest(
+        student=dict(student.config.to_dict()),
+        student_sha256=student_hash(student_folder),
+        labels=[str(label) for label in _labels(facts, student)],
+        tokens=slots,
+        logit_divisor=student.integers()["readout"].theta,
+        bounds={
+            name: {"low": bound.low, "high": bound.high, "limit": lowered.limits[name], "kind": "proved"}
+            for name, bound in lowered.bounds.items()
+        },
+        tokenizer={
+            "casing": "as in tokenizer.json (normaliser)",
+            "special_tokens": "opening and closing token added; a longer sentence keeps its closing token",
+        },
+        files={},
+        facts={k: v for k, v in facts.items() if k not in ("student", "thresholds", "format")},
+        tool=tool_version(),
+    )
+    (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
+    files = (GRAPH_FILE, ENCODER_FILE, TOKENIZER_FILE, GOLDEN_FILE, CARD_FILE)
+    manifest.files.update({name: file_facts(out / name) for name in files})
+    manifest.write(out)
+    return lowered
+
+
+def encoder_tables(student: SpikingStudent) -> dict[str, np.ndarray]:
+    """The int16 tables ``tokens`` (V, D) and ``positions`` (N, D)."""
+    unit = student.config.encoder_threshold
+    return {
+        "tokens": np.rint(student.encoder.tokens.weight.detach().numpy() * unit).astype(np.int16),
+        "positions": np.rint(student.encoder.positions.weight.detach().numpy() * unit).astype(np.int16),
+    }
+
+
+def write_golden(lowered: Lowered, encoder: HostEncoder, path: Path) -> None:
+    """Inputs of our own writing, with the spikes and logits that every backend must give."""
+    batch = encoder.encode(GOLDEN_SENTENCES)
+    result = simulate(lowered.graph, batch.spikes, record=True)
+    arrays = {f"spikes/{name}": np.packbits(s) for name, s in result.spikes.items()}
+    shapes = {f"shape/{name}": np.array(s.shape) for name, s in result.spikes.items()}
+    np.savez_compressed(
+        path,
+        sentences=np.array(GOLDEN_SENTENCES),
+        inputs=batch.spikes,
+        logits=np.asarray(result.logits),
+        **arrays,
+        **shapes,
+    )
+
+
+def tool_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return version("spikeport")
+    except PackageNotFoundError:
+        return "source"
+
+
+def _labels(facts: dict[str, object], student: SpikingStudent) -> Sequence[object]:
+    labels = facts.get("labels")
+    if isinstance(labels, list) and len(labels) == student.config.labels:
+        return labels
+    return range(student.config.labels)

@@ -1,0 +1,97 @@
+"""Labelled sentences from a TSV file, and unlabelled lines from a text file.
+
+The TSV layout is one header line ``text<TAB>label`` and one example a line, without quoting:
+a quotation mark inside a sentence is a character like any other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.errors import SpikeportError
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sentence and its class."""
+
+    text: str
+    label: int
+
+
+def read_examples(path: Path, labels: int = 2) -> list[Example]:
+    """Read labelled sentences.
+
+    Raises:
+        SpikeportError: the file, a column, a row or a label is not what the layout asks for.
+    """
+    lines = _lines(path)
+    header = lines[0].split("\t") if lines else []
+    if "text" not in header or "label" not in header:
+        raise SpikeportError(
+            f"{path}: header is {header!r}, needs the columns 'text' and 'label' separated by a tab; "
+            "add the line 'text<TAB>label'"
+        )
+    text_column, label_column = header.index("text"), header.index("label")
+    examples = [
+        _example(path, number, line.split("\t"), (text_column, label_column, len(header)), labels)
+        for number, line in enumerate(lines[1:], start=2)
+        if line
+    ]
+    if not examples:
+        raise SpikeportError(f"{path}: 0 examples, needs at least 1; add a row 'sentence<TAB>label'")
+    return examples
+
+
+def read_lines(path: Path) -> list[str]:
+    """Unlabelled sentences, one a line, empty lines left out."""
+    return [line for line in _lines(path) if line.strip()]
+
+
+def batches(
+    lengths: Sequence[int], batch_size: int, seed: int, window: int = 50
+) -> Iterator[list[int]]:
+    """Indices in random order, grouped so that a batch holds sentences of similar length.
+
+    A window of ``window`` batches is sorted by length, cut, and the cuts are shuffled: little
+    padding, and still a fresh order every epoch.
+    """
+    generator = random.Random(seed)
+    order = list(range(len(lengths)))
+    generator.shuffle(order)
+    groups = []
+    for start in range(0, len(order), window * batch_size):
+        chunk = sorted(order[start : start + window * batch_size], key=lengths.__getitem__)
+        groups += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
+    generator.shuffle(groups)
+    yield from groups
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise SpikeportError(f"{path}: no such file; name an existing UTF-8 file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpikeportError(f"{path}: cannot be read as UTF-8 text ({error}); convert it first") from None
+
+
+def _example(
+    path: Path, number: int, fields: list[str], columns: tuple[int, int, int], labels: int
+) -> Example:
+    text_column, label_column, width = columns
+    if len(fields) != width:
+        raise SpikeportError(
+            f"{path}, line {number}: {len(fields)} fields, needs {width}; one tab between text and label"
+        )
+    text, label = fields[text_column].strip(), fields[label_column].strip()
+    if not text:
+        raise SpikeportError(f"{path}, line {number}: empty sentence, needs at least one word; remove the row")
+    if not label.isdecimal() or int(label) >= labels:
+        raise SpikeportError(
+            f"{path}, line {number}: label {label!r}, needs an integer from 0 to {labels - 1}; correct the row"
+        )
+    return Example(text, int(label))

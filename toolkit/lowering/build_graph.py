@@ -1,0 +1,93 @@
+"""Pass 5: integers to the NIR graph that everything right of lowering reads."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from exporters.nir.builder import GraphBuilder
+from exporters.nir.graph import Attention, Graph
+from exporters.nir.sdsa import sdsa_body
+from exporters.nir.write import DT, PROFILE
+from toolkit.models.configuration import StudentConfig
+from toolkit.models.layers import WEIGHT_MAX, WEIGHT_MIN, Integers
+
+RELAY = 2  # weight with which a spike re-fires at theta = 1: v = 2 / 2
+
+
+def build_graph(config: StudentConfig, layers: dict[str, Integers], tokens: int | None = None) -> Graph:
+    """The student as an integer graph over N = ``tokens`` slots.
+
+    Requires: ``layers`` hold even integers within 8 bits. Ensures: the portable profile; a padded token
+    is silent in every layer; biases ride on the valid train.
+    """
+    build = GraphBuilder(tokens or config.tokens)
+    columns = max(bias_columns(layer.bias).shape[1] for layer in layers.values())
+    width = config.width
+    source = build.input(width + 1)
+    cut_valid = np.zeros((columns, width + 1), np.float32)
+    cut_valid[:, width] = RELAY
+    valid = build.neuron("valid", columns, 1, build.linear("valid.cut", cut_valid, source))
+    cut_code = RELAY * np.eye(width, width + 1, dtype=np.float32)
+    x = build.neuron("code", width, 1, build.linear("code.cut", cut_code, source))
+
+    def layer(name: str, signal: str) -> str:
+        weighted, biased = _affine(build, name, layers[name], signal, valid, columns)
+        return build.neuron(name, len(layers[name].bias), layers[name].theta, weighted, biased)
+
+    for i in range(config.layers):
+        block = f"block{i}"
+        q, k, v = (layer(f"{block}.{name}", x) for name in ("q", "k", "v"))
+        attended = _attention(build, config, f"{block}.attention", (q, k, v), valid)
+        x = build.junction(f"{block}.residual1", x, layer(f"{block}.o", attended))
+        x = build.junction(f"{block}.residual2", x, layer(f"{block}.fc2", layer(f"{block}.fc1", x)))
+    weighted, biased = _affine(build, "readout", layers["readout"], x, valid, columns)
+    return build.finish(build.junction("readout", weighted, biased), _metadata(config, layers))
+
+
+def bias_columns(bias: Tensor) -> NDArray[np.float32]:
+    """A bias as weights from identical valid trains: (out, R) even integers in [-256, 254], row sums = bias."""
+    rest = bias.numpy().astype(np.int64)
+    columns = []
+    while not columns or np.any(rest):
+        column = np.clip(rest, WEIGHT_MIN, WEIGHT_MAX)
+        columns.append(column)
+        rest = rest - column
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _affine(
+    build: GraphBuilder, name: str, layer: Integers, signal: str, valid: str, columns: int
+) -> tuple[str, str]:
+    bias = bias_columns(layer.bias)
+    padded = np.pad(bias, ((0, 0), (0, columns - bias.shape[1])))
+    weighted = build.linear(f"{name}.weight", layer.weight.numpy(), signal)
+    return weighted, build.linear(f"{name}.bias", padded, valid)
+
+
+def _attention(
+    build: GraphBuilder, config: StudentConfig, name: str, qkv: tuple[str, str, str], valid: str
+) -> str:
+    width, theta = config.width, config.attention_threshold
+    signals = [(suffix, node, width) for suffix, node in zip("qkv", qkv, strict=True)]
+    if config.attention == "ssa":
+        packed = build.pack(name, signals, 3 * width)
+        node = Attention("ssa", width, config.heads, build.tokens, 0)
+        return build.neuron(name, width, theta, build.attention(f"{name}.sum", node, packed))
+    packed = build.pack(name, [*signals, ("valid", valid, 1)], 3 * width + 1)
+    body = sdsa_body(width, build.tokens, theta)
+    return build.attention(name, Attention("sdsa", width, 1, build.tokens, theta, body), packed)
+
+
+def _metadata(config: StudentConfig, layers: dict[str, Integers]) -> dict[str, object]:
+    return {
+        "profile": PROFILE,
+        "dt": DT,
+        "tau_steps": 2,
+        "steps": config.steps,
+        "thresholds": {name: layer.theta for name, layer in layers.items()},
+        "student": config.to_dict(),
+        "input": "channels 0..D-1: host encoder's spike code; channel D: one spike per valid token and step",
+        "readout": "integer logits per token and step; sum both on the host; ties go to the lowest label",
+    }

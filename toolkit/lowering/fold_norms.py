@@ -1,0 +1,67 @@
+"""Pass 1: batch normalisation disappears into the weights; pass 2: one integer threshold per layer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from toolkit.errors import SpikeportError
+from toolkit.lowering.bounds import bound_rows, current_limit
+from toolkit.models.layers import WEIGHT_MAX, IntegerLinear
+from toolkit.models.student import SpikingStudent
+
+SLACK = 0.97  # rounding to even integers can add up to one unit per weight to a row's bound
+THETA_LIMIT = 2**14  # 2^(1+e) * theta - 1 must fit Loihi's 17-bit threshold, and readers' tie margin 2^-5
+OUTLIERS = 0.9995  # weights beyond this quantile are clipped rather than taking resolution from the rest
+
+
+def choose_theta(weight: Tensor, bias: Tensor, largest_message: int, steps: int, fires: bool = True) -> int:
+    """The largest threshold at which weights fit 8 bits and the current is provably in range.
+
+    Args:
+        weight, bias: real-valued, for a threshold of 1.
+        largest_message: messages are integers from 0 to this.
+        steps: T.
+        fires: whether a neuron follows; a readout has only the weight limit.
+    """
+    if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
+        raise SpikeportError("weights: a value is not finite; train again from the last good checkpoint")
+    by_weight = WEIGHT_MAX / float(weight.abs().flatten().quantile(OUTLIERS).clamp_min(1e-9))
+    if not fires:
+        return max(int(min(WEIGHT_MAX / float(weight.abs().max()), THETA_LIMIT)), 1)
+    high, low = bound_rows(weight, bias, largest_message)
+    reach = max(float(high.max()), -float(low.min()), 1e-9)
+    by_bound = SLACK * current_limit(steps, even=True) / reach
+    return max(math.floor(min(by_weight, by_bound, THETA_LIMIT)), 1)
+
+
+@torch.no_grad()
+def to_integer_form(student: SpikingStudent) -> SpikingStudent:
+    """Replace every normalised layer by its folded integer form, in place.
+
+    Requires: running statistics of a trained student. Ensures: every linear layer is an
+    ``IntegerLinear`` whose rounded weights are even and in [-256, 254].
+    """
+    for name, layer, largest_message in list(student.linears()):
+        if isinstance(layer, IntegerLinear):
+            continue
+        weight, bias = layer.folded()  # type: ignore[operator]
+        theta = choose_theta(weight, bias, largest_message, student.config.steps, fires=name != "readout")
+        student.replace(name, IntegerLinear(weight, bias, theta))
+    return student
+
+
+@torch.no_grad()
+def project(student: SpikingStudent) -> None:
+    """Scale down the rows whose proved bound has left the range, in place; run after each update."""
+    limit = SLACK * current_limit(student.config.steps, even=True)
+    for name, layer, largest_message in student.linears():
+        if name == "readout" or not isinstance(layer, IntegerLinear):
+            continue
+        high, low = bound_rows(layer.weight, layer.bias, largest_message)
+        reach = torch.maximum(high, -low) * layer.theta
+        factor = (limit / reach).clamp_max(1.0)
+        layer.weight.mul_(factor.unsqueeze(1))
+        layer.bias.mul_(factor)

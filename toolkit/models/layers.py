@@ -1,0 +1,107 @@
+"""A spiking layer in its two forms: trained with batch normalisation, and in integers for the chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from toolkit.models.encoder import round_through
+from toolkit.models.neuron import lif
+
+WEIGHT_MIN, WEIGHT_MAX = -256, 254  # 8-bit signed weights of Loihi 2 in mixed-sign mode: even integers
+
+
+@dataclass(frozen=True)
+class Integers:
+    """One lowered layer: even weights and biases in units of ``1 / theta``.
+
+    Attributes:
+        weight: (out, in) float32, even integers in [-256, 254].
+        bias: (out,) float32, even integers.
+        theta: integer firing threshold; for the readout, the divisor of its logits.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    theta: int
+
+
+class NormedLinear(nn.Module):
+    """Bias-free linear map and batch normalisation over the valid tokens of all steps."""
+
+    theta = 1.0
+
+    def __init__(self, inputs: int, outputs: int, scale: float = 2.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * inputs**-0.5)
+        self.norm = nn.BatchNorm1d(outputs)
+        nn.init.constant_(self.norm.weight, scale)  # a unit-variance current would leave 95 % of neurons silent
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Currents (T, M, out) from spikes or spike sums (T, M, in)."""
+        y = functional.linear(x, self.weight)
+        return self.norm(y.flatten(0, 1)).view_as(y)  # type: ignore[no-any-return]
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight (out, in) and bias (out,) of the affine map that the running statistics give."""
+        norm = self.norm
+        gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator]
+        return (self.weight * gain.unsqueeze(1)).detach(), (norm.bias - norm.running_mean * gain).detach()  # type: ignore[operator]
+
+
+class PlainLinear(nn.Module):
+    """Linear map with a bias: the readout before lowering."""
+
+    theta = 1.0
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * inputs**-0.5)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Values (T, M, out) from spike sums (T, M, in)."""
+        return functional.linear(x, self.weight, self.bias)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias as they are."""
+        return self.weight.detach(), self.bias.detach()
+
+
+class IntegerLinear(nn.Module):
+    """The layer as the chip holds it; trainable, because rounding lets the gradient through."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, theta: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.bias = nn.Parameter(bias.clone())
+        self.register_buffer("threshold", torch.tensor(theta, dtype=torch.int64))
+        self.theta = theta
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Integer currents (T, M, out) in units of ``1 / theta``."""
+        return functional.linear(x, *self.rounded())
+
+    def rounded(self) -> tuple[Tensor, Tensor]:
+        """Even integer weight in [-256, 254] and even integer bias, gradient passing."""
+        weight = 2.0 * round_through(self.weight * (self.theta / 2))
+        return weight.clamp(WEIGHT_MIN, WEIGHT_MAX), 2.0 * round_through(self.bias * (self.theta / 2))
+
+    def integers(self) -> Integers:
+        """The lowered layer."""
+        with torch.no_grad():
+            weight, bias = self.rounded()
+        return Integers(weight, bias, self.theta)
+
+    @classmethod
+    def from_integers(cls, layer: Integers) -> IntegerLinear:
+        """Rebuild a layer; ``from_integers(x).integers() == x``, since theta <= 2^14."""
+        return cls(layer.weight / layer.theta, layer.bias / layer.theta, layer.theta)
+
+
+def fire(layer: nn.Module, x: Tensor) -> Tensor:
+    """Spikes (T, M, out) of a layer in either form."""
+    return lif(layer(x), float(layer.theta))  # type: ignore[arg-type]
