@@ -93,7 +93,9 @@ def _node(group: Any, name: str) -> Node:
 def _shape(value: Any, name: str) -> Shape:
     sizes = tuple(int(v) for v in np.atleast_1d(value))
     if len(sizes) != 3 or sizes[1] != 1:
-        raise GraphError(f"node {name!r}: shape {sizes}, needs (channels, 1, tokens); lay tokens on the last axis")
+        raise GraphError(
+            f"node {name!r}: shape {sizes}, needs (channels, 1, tokens); lay tokens on the last axis"
+        )
     return sizes  # type: ignore[return-value]
 
 
@@ -114,7 +116,9 @@ def _token_linear(group: Any, name: str) -> TokenLinear:
 def _uniform(group: Any, key: str, name: str) -> float:
     values = np.unique(group[key][()])
     if len(values) != 1:
-        raise GraphError(f"node {name!r}: {key} takes {len(values)} values, needs one for the whole node; split it")
+        raise GraphError(
+            f"node {name!r}: {key} takes {len(values)} values, needs one for the whole node; split it"
+        )
     return float(values[0])
 
 
@@ -123,7 +127,9 @@ def _neuron(group: Any, name: str) -> Neuron:
     reset = _uniform(group, "v_reset", name) if "v_reset" in group else 0.0
     for key, value, wanted in (("r", r, 1.0), ("v_leak", leak, 0.0), ("v_reset", reset, 0.0)):
         if value != wanted:
-            raise GraphError(f"node {name!r}: {key} is {value}, needs {wanted}; rescale the neuron to the profile")
+            raise GraphError(
+                f"node {name!r}: {key} is {value}, needs {wanted}; rescale the neuron to the profile"
+            )
     tau = _uniform(group, "tau", name) / DT
     steps = 2.0 if abs(tau - 2.0) < 1e-6 else tau
     if steps != 2.0 and not 1.0 < steps < 1.001:

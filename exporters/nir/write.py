@@ -68,7 +68,9 @@ def _node(node: Node) -> nir.NIRNode:
             inner = to_nir(body)
             inner.metadata = {"spikeport": json.dumps(facts, sort_keys=True)}
             return inner
-    raise GraphError(f"{type(node).__name__}: attention {node.kind!r} without a body; build it with sdsa_body")
+    raise GraphError(
+        f"{type(node).__name__}: attention {node.kind!r} without a body; build it with sdsa_body"
+    )
 
 
 def _convolution(node: TokenLinear) -> nir.Conv2d:

@@ -51,9 +51,7 @@ def read_lines(path: Path) -> list[str]:
     return [line for line in _lines(path) if line.strip()]
 
 
-def batches(
-    lengths: Sequence[int], batch_size: int, seed: int, window: int = 50
-) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int], batch_size: int, seed: int, window: int = 50) -> Iterator[list[int]]:
     """Indices in random order, grouped so that a batch holds sentences of similar length.
 
     A window of ``window`` batches is sorted by length, cut, and the cuts are shuffled: little
@@ -89,7 +87,9 @@ def _example(
         )
     text, label = fields[text_column].strip(), fields[label_column].strip()
     if not text:
-        raise SpikeportError(f"{path}, line {number}: empty sentence, needs at least one word; remove the row")
+        raise SpikeportError(
+            f"{path}, line {number}: empty sentence, needs at least one word; remove the row"
+        )
     if not label.isdecimal() or int(label) >= labels:
         raise SpikeportError(
             f"{path}, line {number}: label {label!r}, needs an integer from 0 to {labels - 1}; correct the row"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,7 +81,11 @@ class Corpus:
         """Read a data folder in the layout that the recipe's ``[data]`` names."""
         data, labels = recipe.data, len(recipe.labels)
         train = [e for name in data["train"] for e in read_examples(folder / name, labels)]  # type: ignore[attr-defined]
-        lines = read_lines(folder / str(data["unlabelled"])) if (folder / str(data["unlabelled"])).exists() else []
+        lines = (
+            read_lines(folder / str(data["unlabelled"]))
+            if (folder / str(data["unlabelled"])).exists()
+            else []
+        )
         return cls(
             train,
             read_examples(folder / str(data["validation"]), labels),
@@ -147,7 +152,7 @@ def distil(
     if lessons.raw is not None:
         stage1 = replace(recipe.stages["stage1"], seed=seed)
         train_stage(student, heads, [lessons.raw], stage1, title="stage 1")
-    validate = _validator(tokenizer, corpus.validation, config.tokens)
+    validate = validator(tokenizer, corpus.validation, config.tokens)
     both = [lessons.labelled] + ([lessons.unlabelled] if lessons.unlabelled else [])
     stage2 = replace(recipe.stages["stage2"], seed=seed)
     floating = train_stage(
@@ -173,7 +178,8 @@ def distil(
     return student
 
 
-def _validator(tokenizer: object, examples: list[Example], tokens: int):  # type: ignore[no-untyped-def]
+def validator(tokenizer: object, examples: list[Example], tokens: int) -> Callable[[SpikingStudent], float]:
+    """Accuracy on ``examples`` as a function of the student."""
     rows = tokenizer([e.text for e in examples], truncation=True, max_length=tokens)["input_ids"]  # type: ignore[operator]
     ids, mask = pad(rows)
     labels = torch.tensor([e.label for e in examples])

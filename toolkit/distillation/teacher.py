@@ -45,7 +45,9 @@ def fine_tune(
     model.base_model.embeddings.word_embeddings.weight.requires_grad_(False)
     steps = recipe.epochs * -(-len(train) // recipe.batch_size)
     optimiser = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad], lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        [p for p in model.parameters() if p.requires_grad],
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _warmup_linear(steps, recipe.warmup))
     best, step, start = 0.0, 0, time.monotonic()
@@ -63,8 +65,7 @@ def fine_tune(
             step += 1
             if step % 100 == 0:
                 print(
-                    f"teacher step {step}/{steps} loss {loss.item():.3f} "
-                    f"{time.monotonic() - start:.0f} s",
+                    f"teacher step {step}/{steps} loss {loss.item():.3f} {time.monotonic() - start:.0f} s",
                     flush=True,
                 )
             if step % max(steps // 6, 1) == 0 or step == steps:

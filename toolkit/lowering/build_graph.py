@@ -23,7 +23,7 @@ def build_graph(config: StudentConfig, layers: dict[str, Integers], tokens: int 
     is silent in every layer; biases ride on the valid train.
     """
     build = GraphBuilder(tokens or config.tokens)
-    columns = max(bias_columns(layer.bias).shape[1] for layer in layers.values())
+    columns = relay_columns(layers)
     width = config.width
     source = build.input(width + 1)
     cut_valid = np.zeros((columns, width + 1), np.float32)
@@ -55,6 +55,11 @@ def bias_columns(bias: Tensor) -> NDArray[np.float32]:
         columns.append(column)
         rest = rest - column
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def relay_columns(layers: dict[str, Integers]) -> int:
+    """R: identical valid trains that the largest bias of the network needs."""
+    return max(bias_columns(layer.bias).shape[1] for layer in layers.values())
 
 
 def _affine(

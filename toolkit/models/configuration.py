@@ -59,7 +59,11 @@ class StudentConfig:
         """Rebuild a configuration; unknown and missing fields are refused by name."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise SpikeportError(f"student configuration: unknown field {unknown[0]!r}; known: {sorted(known)}")
+            raise SpikeportError(
+                f"student configuration: unknown field {unknown[0]!r}; known: {sorted(known)}"
+            )
         if missing := sorted(known - set(values)):
-            raise SpikeportError(f"student configuration: field {missing[0]!r} is missing; write the file again")
+            raise SpikeportError(
+                f"student configuration: field {missing[0]!r} is missing; write the file again"
+            )
         return cls(**values)  # type: ignore[arg-type]

@@ -6,7 +6,6 @@ matrix product and no mixed precision is involved, so every machine gives the sa
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from toolkit.models.configuration import StudentConfig

@@ -38,7 +38,9 @@ class NormedLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) * inputs**-0.5)
         self.norm = nn.BatchNorm1d(outputs)
-        nn.init.constant_(self.norm.weight, scale)  # a unit-variance current would leave 95 % of neurons silent
+        nn.init.constant_(
+            self.norm.weight, scale
+        )  # a unit-variance current would leave 95 % of neurons silent
 
     def forward(self, x: Tensor) -> Tensor:
         """Currents (T, M, out) from spikes or spike sums (T, M, in)."""

@@ -40,7 +40,7 @@ def threshold(value: Tensor, theta: float) -> Tensor:
 
 
 def _surrogate(distance: Tensor, theta: Tensor | float) -> Tensor:
-    """d spike / d value at a distance from the threshold: the arctangent's, in units of theta."""
+    """D spike / d value at a distance from the threshold: the arctangent's, in units of theta."""
     half = SURROGATE_WIDTH * math.pi / 2 / theta
     return SURROGATE_WIDTH / 2 / theta / (1.0 + (distance * half) ** 2)
 

@@ -39,7 +39,9 @@ def save_student(student: SpikingStudent, folder: Path, facts: dict[str, object]
         thetas[name] = layer.theta
     save_file(tensors, folder / WEIGHTS)
     content = {"format": FORMAT, "student": student.config.to_dict(), "thresholds": thetas, **(facts or {})}
-    (folder / CONFIGURATION).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / CONFIGURATION).write_text(
+        json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
 
 
 def load_facts(folder: Path) -> dict[str, object]:
@@ -86,7 +88,9 @@ def load_student(folder: Path) -> SpikingStudent:
         theta = _threshold(folder, facts, name)
         student.replace(name, IntegerLinear.from_integers(Integers(weight, bias, theta)))
     if tensors:
-        raise SpikeportError(f"{folder / WEIGHTS}: tensor {min(tensors)!r} is not part of this student; copy again")
+        raise SpikeportError(
+            f"{folder / WEIGHTS}: tensor {min(tensors)!r} is not part of this student; copy again"
+        )
     return student.eval()
 
 

@@ -106,9 +106,7 @@ def compare(
     )
 
 
-def _first(
-    layer: str, wrong: NDArray[np.bool_], want: NDArray[Any], have: NDArray[Any]
-) -> dict[str, Any]:
+def _first(layer: str, wrong: NDArray[np.bool_], want: NDArray[Any], have: NDArray[Any]) -> dict[str, Any]:
     """The earliest difference: lowest sample, then step, then token, then channel."""
     where = np.argwhere(wrong)
     sample, step, channel, token = min(where.tolist(), key=lambda w: (w[0], w[1], w[3], w[2]))

@@ -1,0 +1,39 @@
+# make demo    the whole pipe on the shipped student; writes build/demo/ (DATA=file.tsv to use your own rows)
+# make test    lint, type check, tests
+# make train   the shipped recipe from the raw data (DATA=folder with train.tsv, validation.tsv, test.tsv)
+PYTHON := .venv/bin/python
+SPIKEPORT := .venv/bin/spikeport
+RECIPE ?= sst2
+OUT ?= build/$@
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test train lint env lava-env environments clean
+
+demo: environments
+	$(SPIKEPORT) demo --out $(OUT) $(if $(DATA),--data $(DATA))
+
+test: environments lint
+	$(PYTHON) -m pytest
+
+train: env
+	tools/setup.sh env train minilm
+	$(SPIKEPORT) distill --recipe $(RECIPE) --out $(OUT) $(if $(DATA),--data $(DATA))
+
+lint: env
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+env:
+	@tools/setup.sh env dev train snntorch sign
+
+lava-env:
+	@tools/setup.sh lava
+
+# Both environments; Lava's only where Python 3.10 is to be had, with a message where it is not.
+environments: env
+	@tools/setup.sh lava --optional
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

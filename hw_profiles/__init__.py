@@ -1,0 +1,21 @@
+"""Chip profiles: sourced constants and capacity limits, one TOML file per chip."""
+
+from __future__ import annotations
+
+from hw_profiles.describe import describe
+from hw_profiles.interval import Interval
+from hw_profiles.load import list_profiles, load_profile, parse_profile
+from hw_profiles.schema import Constant, Profile, ProfileError, Unpriced, worst_grade
+
+__all__ = [
+    "Constant",
+    "Interval",
+    "Profile",
+    "ProfileError",
+    "Unpriced",
+    "describe",
+    "list_profiles",
+    "load_profile",
+    "parse_profile",
+    "worst_grade",
+]

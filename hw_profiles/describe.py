@@ -1,0 +1,53 @@
+"""A profile as a table for people."""
+
+from __future__ import annotations
+
+from hw_profiles.schema import Constant, Profile
+
+
+def describe(profile: Profile) -> str:
+    """Title, operating point, then one line per figure: sides, unit, kind, grade, condition, source."""
+    lines = [
+        f"{profile.name}: {profile.title}",
+        f"operating point: {profile.operating_point}",
+        profile.note,
+        "",
+    ]
+    for heading, group in (("constants", profile.constants), ("capacity of one chip", profile.capacity)):
+        if group:
+            lines += [heading, *_table(list(group.values())), ""]
+    if profile.unpriced:
+        lines.append("no public price")
+        lines += [f"  {entry.term} (per {entry.count}): {entry.reason}" for entry in profile.unpriced]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(constants: list[Constant]) -> list[str]:
+    names = max(len(c.name) for c in constants)
+    figures = max(len(figure(c)) for c in constants)
+    lines = []
+    for c in constants:
+        mark = ", inferred" if c.inferred else ""
+        lines.append(
+            f"  {c.name:<{names}}  {figure(c):<{figures}}  {c.kind}{mark}, grade {c.grade}: {c.condition}"
+        )
+        lines.append(f"  {'':<{names}}  source: {c.source}")
+        if not c.value.complete:
+            lines.append(f"  {'':<{names}}  no other side: {c.value.reason}")
+    return lines
+
+
+def figure(constant: Constant) -> str:
+    """The figure in the unit of its source: ``23.6 pJ or more``, ``52 to 81 pJ``, ``4.6 pJ``."""
+    low, nominal, high = (None if s is None else f"{s / constant.scale:g}" for s in constant.value.sides)
+    if low == high and low is not None:
+        text = low
+    elif low and high:
+        text = f"{low} to {high}" + (f" (nominal {nominal})" if nominal else "")
+    elif low:
+        text = f"{low} or more" + (f" (nominal {nominal})" if nominal else "")
+    elif high:
+        text = f"{high} or less" + (f" (nominal {nominal})" if nominal else "")
+    else:
+        text = f"{nominal} (no bounds)"
+    return f"{text} {constant.unit}"

@@ -1,0 +1,115 @@
+"""What a profile may state: every quantity with its dimension, its kinds and its plausible range.
+
+The range is the guard against a slipped prefix: it spans what published digital chips show, with little
+more than a decade to spare on either side, so that a figure wrong by a factor of 1000 falls outside.
+A figure that is rightly outside (a processor that runs neurons in software) says so in ``unusual``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Dimension = Literal["energy", "energy_per_byte", "power", "time", "bandwidth", "bits", "count", "fraction"]
+
+UNITS: dict[str, tuple[Dimension, float]] = {
+    "fJ": ("energy", 1e-15),
+    "pJ": ("energy", 1e-12),
+    "nJ": ("energy", 1e-9),
+    "uJ": ("energy", 1e-6),
+    "mJ": ("energy", 1e-3),
+    "J": ("energy", 1.0),
+    "pJ/byte": ("energy_per_byte", 1e-12),
+    "pJ/bit": ("energy_per_byte", 8e-12),
+    "nJ/byte": ("energy_per_byte", 1e-9),
+    "nW": ("power", 1e-9),
+    "uW": ("power", 1e-6),
+    "mW": ("power", 1e-3),
+    "W": ("power", 1.0),
+    "ps": ("time", 1e-12),
+    "ns": ("time", 1e-9),
+    "us": ("time", 1e-6),
+    "ms": ("time", 1e-3),
+    "s": ("time", 1.0),
+    "GB/s": ("bandwidth", 1e9),
+    "TB/s": ("bandwidth", 1e12),
+    "bit": ("bits", 1.0),
+    "byte": ("bits", 8.0),
+    "KiB": ("bits", 8.0 * 1024),
+    "MiB": ("bits", 8.0 * 1024**2),
+    "word64": ("bits", 64.0),
+    "count": ("count", 1.0),
+    "fraction": ("fraction", 1.0),
+}
+
+OPERATION = ("marginal", "all_in", "literature")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One thing that a constant may be about; limits in SI units, kinds it may carry."""
+
+    dimension: Dimension
+    least: float
+    most: float
+    kinds: tuple[str, ...]
+    meaning: str
+
+
+CONSTANTS: dict[str, Quantity] = {
+    "synaptic_event": Quantity(
+        "energy", 5e-13, 1e-9, OPERATION, "per spike delivered over one stored synapse"
+    ),
+    "neuron_update_active": Quantity("energy", 5e-12, 5e-9, OPERATION, "per update of a neuron with input"),
+    "neuron_update_idle": Quantity("energy", 5e-12, 5e-9, OPERATION, "per update of a neuron without input"),
+    "neuron_spike": Quantity("energy", 1e-12, 5e-9, OPERATION, "per spike emitted, besides the update"),
+    "message": Quantity("energy", 1e-13, 5e-9, OPERATION, "per spike message to one core, hops apart"),
+    "hop_horizontal": Quantity("energy", 1e-13, 1e-9, OPERATION, "per message and tile, east-west"),
+    "hop_vertical": Quantity("energy", 1e-13, 1e-9, OPERATION, "per message and tile, north-south"),
+    "mac": Quantity("energy", 1e-14, 2e-11, OPERATION, "per multiply-accumulate"),
+    "accumulate": Quantity("energy", 5e-15, 5e-12, OPERATION, "per addition"),
+    "flop": Quantity("energy", 5e-14, 5e-11, OPERATION, "per multiplication or addition"),
+    "flop_fp32": Quantity("energy", 5e-14, 5e-11, OPERATION, "per FP32 multiplication or addition"),
+    "byte_weight": Quantity("energy_per_byte", 1e-12, 1e-8, OPERATION, "per weight byte read"),
+    "byte_activation": Quantity("energy_per_byte", 1e-12, 1e-8, OPERATION, "per activation byte moved"),
+    "static_chip": Quantity("power", 1e-6, 5.0, ("static",), "per chip, whatever it does"),
+    "static_core": Quantity("power", 1e-6, 1e-1, ("static",), "per powered core, on top of the chip"),
+    "idle_device": Quantity("power", 1.0, 1e3, ("static",), "of a whole device that waits"),
+    "synaptic_event_time": Quantity("time", 1e-10, 1e-7, ("timing",), "per synaptic event of one core"),
+    "neuron_update_active_time": Quantity("time", 5e-10, 5e-7, ("timing",), "per active update of one core"),
+    "neuron_update_idle_time": Quantity("time", 5e-10, 5e-7, ("timing",), "per idle update of one core"),
+    "neuron_spike_time": Quantity("time", 5e-10, 5e-7, ("timing",), "per spike emitted by one core"),
+    "message_time": Quantity("time", 1e-10, 5e-7, ("timing",), "per spike message that reaches a core"),
+    "barrier_time": Quantity("time", 1e-8, 1e-4, ("timing",), "per step, to keep the cores together"),
+    "step_time": Quantity("time", 1e-8, 1e-2, ("timing",), "of one whole step, seen from outside"),
+    "launch_time": Quantity("time", 1e-6, 1.0, ("timing",), "per inference, before any layer"),
+    "layer_time": Quantity("time", 1e-6, 1e-2, ("timing",), "least time of a layer at batch 1"),
+    "bandwidth": Quantity("bandwidth", 1e9, 1e14, ("timing",), "peak of the main memory"),
+    "bandwidth_share": Quantity("fraction", 0.01, 1.0, ("timing",), "of the peak that is reached"),
+    "energy_error": Quantity("fraction", 1e-3, 1.0, ("validation",), "claimed error of the energies"),
+    "latency_error": Quantity("fraction", 1e-3, 1.0, ("validation",), "claimed error of the times"),
+}
+
+CAPACITY: dict[str, Quantity] = {
+    "cores": Quantity("count", 1, 1e5, ("capacity",), "cores of one chip"),
+    "neurons_per_core": Quantity("count", 1, 1e6, ("capacity",), "neurons of one core"),
+    "synapse_memory": Quantity("bits", 1024, 1e10, ("capacity",), "memory of one core for synapses"),
+    "core_memory": Quantity("bits", 1024, 1e10, ("capacity",), "memory of one core for everything"),
+    "input_axons": Quantity("count", 1, 1e6, ("capacity",), "input lists of one core"),
+    "output_axons": Quantity("count", 1, 1e6, ("capacity",), "core-to-core edges out of one core"),
+    "weight_bits": Quantity("bits", 1, 64, ("capacity",), "of one stored weight"),
+    "state_bits": Quantity("bits", 1, 32768, ("capacity",), "of one neuron's state"),
+    "mesh_columns": Quantity("count", 1, 1000, ("capacity",), "tiles of the mesh, east-west"),
+    "mesh_rows": Quantity("count", 1, 1000, ("capacity",), "tiles of the mesh, north-south"),
+}
+
+COUNTS: dict[str, str] = {
+    "steps": "time steps of one inference",
+    "neurons": "mapped neurons",
+    "synapses": "stored synapses, once per deployment",
+    "synops": "synaptic events over non-zero weights",
+    "injected_spikes": "spikes from the host into the first layer",
+    "host_lookups": "table rows that the host's encoder adds",
+    "attention": "synaptic operations of attention, activation by activation",
+    "messages_between_chips": "spike messages, at most, where several chips are needed",
+}

@@ -1,0 +1,7 @@
+"""Executes integer NIR graphs bit-exactly and estimates what they cost on a chip."""
+
+from simulators.activity import Activity, NodeActivity
+from simulators.errors import GraphSimulationError
+from simulators.run import SimulationResult, simulate
+
+__all__ = ["Activity", "GraphSimulationError", "NodeActivity", "SimulationResult", "simulate"]

@@ -1,0 +1,101 @@
+"""Placement against capacity figures worked out by hand from published limits."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import pytest
+
+from hw_profiles import load_profile
+from simulators.activity import Activity, NodeActivity
+from simulators.layers import EstimateError
+from simulators.placement import place
+
+
+def one(*nodes: NodeActivity, steps: int = 1, tokens: int = 1) -> Activity:
+    return Activity(samples=1, steps=steps, tokens=tokens, nodes=nodes)
+
+
+def dense_layer(
+    name: str, inputs: int, outputs: int, tokens: int, runs: int
+) -> tuple[NodeActivity, NodeActivity]:
+    size = inputs * outputs
+    weight = NodeActivity(
+        f"{name}.weight", "synapse", weights=size, synapses=size * tokens, dense_macs=size * tokens * runs
+    )
+    return weight, NodeActivity(name, "neuron", neurons=outputs * tokens)
+
+
+@pytest.mark.parametrize(("chip", "chips"), [("loihi1", 108), ("loihi2", 14)])
+def test_spikingformer_8_512_is_bound_by_its_neurons(chip: str, chips: int) -> None:
+    """14.05 M LIF neurons need 108 Loihi 1 or 14 Loihi 2 chips."""
+    placement = place(one(NodeActivity("lif", "neuron", neurons=14_050_000)), load_profile(chip))
+    assert (placement.chips, placement.binding, placement.fits) == (chips, "neurons_per_core", False)
+
+
+def test_spikingformer_8_512_weights_alone() -> None:
+    """29.7 M weights of 8 bits need 227 cores of 128 KB, two chips."""
+    weights = NodeActivity("all.weight", "synapse", weights=29_705_768, synapses=29_705_768)
+    placement = place(one(weights), load_profile("loihi2"))
+    assert (placement.cores, placement.chips, placement.binding) == (227, 2, "synapse_memory")
+
+
+def test_each_limit_binds_where_it_should() -> None:
+    loihi1 = load_profile("loihi1")
+    neurons = place(one(*dense_layer("a", 1, 5000, 1, 1)), loihi1)
+    assert (neurons.cores, neurons.binding) == (ceil(5000 / 1024), "neurons_per_core")
+    memory = place(one(*dense_layer("a", 1024, 1024, 1, 1)), loihi1)
+    assert (memory.cores, memory.binding) == (1024 * 1024 * 8 // (16384 * 64), "synapse_memory")
+    axons = place(one(*dense_layer("a", 20_000, 1, 1, 1)), loihi1)
+    assert (axons.cores, axons.binding) == (ceil(20_000 / 4096), "input_axons")
+
+
+def test_weights_are_copied_per_token_and_layers_do_not_share_cores() -> None:
+    tokens, runs = 32, 40
+    nodes = [n for i in range(3) for n in dense_layer(f"block0.{i}", 256, 256, tokens, runs)]
+    activity = Activity(samples=10, steps=4, tokens=tokens, nodes=tuple(nodes))
+    placement = place(activity, load_profile("loihi1"))
+    assert placement.cores == 3 * (256 * 256 * tokens * 8 // (16384 * 64))
+    assert placement.utilisation["synapse_memory"] == pytest.approx(1.0)
+    assert placement.layers[0].input_axons == 256 * tokens
+    assert placement.fits
+
+
+def test_neuron_state_shares_the_core_memory_of_loihi2() -> None:
+    """8192 neurons of 24 bits leave 168 KiB of 192: below the 128 KiB that synapses may take."""
+    limits = load_profile("loihi2").limit
+    placement = place(one(*dense_layer("a", 16, 8192, 1, 1)), load_profile("loihi2"))
+    demand = (16 * 8192 * 8 + 8192 * 24) / (limits("core_memory") or 0)
+    assert placement.layers[0].demands["core_memory"] == pytest.approx(demand)
+
+
+def test_attention_takes_product_neurons_on_loihi2_and_is_refused_on_loihi1() -> None:
+    tokens, width, runs = 32, 128, 8
+    products = 2 * tokens * tokens * width  # N * N * D for the scores and for the sums
+    attention = NodeActivity("block0.sums", "attention", synops=500, dense_macs=products * runs)
+    activity = Activity(samples=2, steps=4, tokens=tokens, nodes=(attention,))
+    on_two = place(activity, load_profile("loihi2"))
+    assert on_two.layers[0].neurons == products
+    assert on_two.cores >= products / 8192 and not on_two.unplaced
+    on_one = place(activity, load_profile("loihi1"))
+    assert on_one.layers == () and not on_one.fits
+    assert "static weights" in on_one.unplaced[0][1]
+
+
+def test_advice_names_the_tokens_that_would_fit() -> None:
+    activity = Activity(1, 1, 64, dense_layer("a", 1024, 256, 64, 1))
+    placement = place(activity, load_profile("loihi1"))
+    assert placement.cores == 64 * 2 and placement.fits
+    wider = place(Activity(1, 1, 64, dense_layer("a", 1024, 512, 64, 1)), load_profile("loihi1"))
+    assert wider.chips == 2 and "about 32 tokens" in wider.advice
+
+
+def test_refusals() -> None:
+    with pytest.raises(EstimateError, match="no cores"):
+        place(one(NodeActivity("a", "neuron", neurons=1)), load_profile("h200"))
+    with pytest.raises(EstimateError, match="0 nodes"):
+        place(one(), load_profile("loihi1"))
+    with pytest.raises(EstimateError, match="negative"):
+        place(one(NodeActivity("a", "neuron", neurons=-1)), load_profile("loihi1"))
+    with pytest.raises(EstimateError, match="kind 'pool'"):
+        place(one(NodeActivity("a", "pool")), load_profile("loihi1"))

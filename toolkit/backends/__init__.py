@@ -1,0 +1,1 @@
+"""Backends: one file each, behind the protocols of :mod:`toolkit.backends.protocol`."""

@@ -1,0 +1,35 @@
+"""Real Lava, in its own interpreter and process group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from exporters.lava import build_plan, find_python, run
+from exporters.nir.graph import Graph
+from toolkit.backends.protocol import SpikeResult
+from toolkit.bundle.encoder import EncodedBatch
+
+
+class Lava:
+    """Lava's ``fixed_pt`` models on CPU, one process per network part, samples streamed back to back.
+
+    Raises:
+        PlanError: the graph cannot be planned.
+        LavaNotInstalled: no interpreter with Lava.
+    """
+
+    name, mode = "lava", "fixed_pt, multi-process"
+
+    def __init__(self, graph: Graph, report: Callable[[str], None] | None = None) -> None:
+        self.python = find_python()
+        self.plan = build_plan(graph)
+        self.report = report
+        self.version = "unknown"
+
+    def run(self, batch: EncodedBatch, record: bool = False) -> SpikeResult:
+        """Run all sentences as one stream."""
+        result = run(self.plan, batch.spikes, record=record, python=self.python, report=self.report)
+        self.version = result.versions.get("lava-nc", self.version)
+        return SpikeResult(result.logits.astype(np.int64), result.spikes, result.seconds)

@@ -1,0 +1,146 @@
+"""Verbs on bundles: ``export``, ``encode``, ``simulate``, ``verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from toolkit import students
+from toolkit.cli.classify_verb import BUNDLE
+from toolkit.cli.io import emit, say, tell
+
+JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
+STUDENT = typer.Option(students.MARKED, help="Student folder.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    export = typer.Typer(help="Write a student for a target.", no_args_is_help=True)
+    export.command("nir")(export_nir)
+    export.command("lava")(export_lava)
+    app.add_typer(export, name="export")
+    app.command()(encode)
+    app.command()(simulate)
+    app.command()(verify)
+
+
+def export_nir(
+    out: Path = typer.Argument(help="Bundle folder to write."),
+    student: Path = STUDENT,
+    tokens: int | None = typer.Option(None, min=2, max=512, help="Token slots N (default: the student's)."),
+    json: bool = JSON,
+) -> None:
+    """Lower a student and write its bundle: NIR graph, host encoder, golden traces, manifest."""
+    from toolkit.bundle.writer import write_bundle
+
+    lowered = write_bundle(student, out, tokens)
+    bounds = {
+        name: {"low": b.low, "high": b.high, "limit": lowered.limits[name]}
+        for name, b in lowered.bounds.items()
+    }
+    emit({"bundle": str(out), "nodes": len(lowered.graph.nodes), "bounds": bounds}, json)
+    tell(f"{out}: {len(lowered.graph.nodes)} nodes, every accumulator proved in range")
+
+
+def export_lava(
+    out: Path = typer.Argument(help="Folder for plan.json and its arrays."),
+    bundle: Path = BUNDLE,
+    explain: bool = typer.Option(False, "--explain", help="Print the plan as a table."),
+    json: bool = JSON,
+) -> None:
+    """Plan a bundle as Lava processes, for the runtime that is copied to a Loihi host."""
+    from exporters.lava import build_plan, write_plan
+    from exporters.lava import explain as describe
+    from toolkit.bundle.reader import open_bundle
+
+    plan = build_plan(open_bundle(bundle).graph)
+    write_plan(plan, out)
+    emit({"plan": str(out), "processes": len(plan.processes), "latency": plan.latency}, json)
+    if explain:
+        typer.echo(describe(plan))
+    tell(f"{out}: {len(plan.processes)} processes, latency {plan.latency} steps")
+
+
+def encode(
+    data: Path = typer.Argument(help="Sentences, TSV with the columns text and label."),
+    out: Path = typer.Option(Path("inputs.npz"), help="NPZ to write."),
+    bundle: Path = BUNDLE,
+    json: bool = JSON,
+) -> None:
+    """Turn sentences into input spikes (NPZ), for a host that has neither tokenizer nor torch."""
+    import numpy as np
+
+    from toolkit.bundle.reader import open_bundle
+    from toolkit.distillation.corpus import read_examples
+
+    opened = open_bundle(bundle)
+    batch = opened.encoder.encode([e.text for e in read_examples(data, len(opened.manifest.labels))])
+    np.savez_compressed(out, spikes=batch.spikes)
+    emit({"inputs": str(out), "samples": len(batch), "truncated": len(batch.truncated)}, json)
+    tell(
+        f"{out}: {len(batch)} sentences, {len(batch.truncated)} of them cut to {opened.manifest.tokens} tokens"
+    )
+
+
+def simulate(
+    data: Path = typer.Argument(help="Labelled sentences, TSV with the columns text and label."),
+    bundle: Path = BUNDLE,
+    json: bool = JSON,
+) -> None:
+    """Classify a labelled file on the simulated chip: accuracy and activity."""
+    from toolkit.bundle.reader import open_bundle
+    from toolkit.demo.classify import accuracy, classify
+    from toolkit.demo.cost import per_layer
+    from toolkit.distillation.corpus import read_examples
+
+    opened = open_bundle(bundle)
+    examples = read_examples(data, len(opened.manifest.labels))
+    answer = classify(opened, [e.text for e in examples], lambda done, of: say(f"{done}/{of} sentences"))
+    result = {
+        "examples": len(examples),
+        "accuracy": accuracy(answer.labels, examples),
+        "truncated": len(answer.truncated),
+        "spikes_per_inference": answer.activity.per_inference("spikes"),
+        "synops_per_inference": answer.activity.per_inference("synops"),
+        "layers": per_layer(answer.activity),
+    }
+    emit(result, json)
+    tell(
+        f"{len(examples)} sentences, integer accuracy {100 * float(result['accuracy']):.2f} %, "  # type: ignore[arg-type]
+        f"{result['spikes_per_inference']:.0f} spikes and {result['synops_per_inference']:.0f} synaptic "
+        "operations per inference"
+    )
+
+
+def verify(
+    bundle: Path = typer.Argument(help="Bundle folder."),
+    student: Path = STUDENT,
+    samples: int = typer.Option(32, min=1, help="Sentences to compare."),
+    lava: bool = typer.Option(True, help="Run real Lava as well."),
+    json: bool = JSON,
+) -> None:
+    """Compare torch and Lava with the simulator, spike by spike; exit status 1 on any difference."""
+    from toolkit.bundle.reader import open_bundle
+    from toolkit.demo.function import check_golden, compare_backends
+    from toolkit.demo.run import SENTENCES
+    from toolkit.distillation.corpus import read_examples
+    from toolkit.errors import SpikeportError
+
+    texts = [e.text for e in read_examples(SENTENCES)]
+    if samples > len(texts):
+        raise SpikeportError(f"--samples {samples}: {len(texts)} sentences are shipped; ask for fewer")
+    opened = open_bundle(bundle)
+    check_golden(opened)
+    arrival = compare_backends(opened, student, opened.encoder.encode(texts[:samples]), say, lava=lava)
+    entries = [entry.to_dict() for entry in arrival.equivalence]
+    emit({"equivalence": entries, "left_out": arrival.left_out}, json)
+    for entry in arrival.equivalence:
+        tell(
+            f"{entry.backend} {entry.version}: {entry.spike_mismatches} of {entry.spikes_compared} spikes and "
+            f"{entry.logit_mismatches} of {entry.logits_compared} logits differ ({entry.samples} sentences)"
+        )
+    for missing in arrival.left_out:
+        tell(f"{missing['what']} left out: {missing['why']}; {missing['next_step']}")
+    if not all(entry.holds for entry in arrival.equivalence):
+        raise typer.Exit(1)

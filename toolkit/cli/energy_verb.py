@@ -1,0 +1,70 @@
+"""``spikeport energy`` and ``spikeport profiles``: what a run costs, and the constants behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from toolkit.cli.classify_verb import BUNDLE
+from toolkit.cli.io import emit, tell
+
+JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command()(energy)
+    profiles = typer.Typer(help="Chip profiles and the sources of their constants.", no_args_is_help=True)
+    profiles.command("list")(profiles_list)
+    profiles.command("show")(profiles_show)
+    profiles.command("check")(profiles_check)
+    app.add_typer(profiles, name="profiles")
+
+
+def energy(
+    data: Path = typer.Argument(help="Sentences whose activity is priced, TSV with text and label."),
+    bundle: Path = BUNDLE,
+    json: bool = JSON,
+) -> None:
+    """Simulate sentences and price their activity on every profile."""
+    from toolkit.bundle.reader import open_bundle
+    from toolkit.demo.classify import classify
+    from toolkit.demo.cost import price
+    from toolkit.distillation.corpus import read_examples
+    from toolkit.reporting.units import compact
+
+    opened = open_bundle(bundle)
+    examples = read_examples(data, len(opened.manifest.labels))
+    activity = classify(opened, [e.text for e in examples]).activity
+    entries = price(activity, opened.manifest.config, opened.manifest.facts)
+    emit({"energy": entries}, json)
+    tell(f"simulated on {len(examples)} sentences; every figure is an estimate per inference")
+    for entry in entries:
+        missing = ", ".join(term["term"] for term in entry["unpriced"]) or "nothing"
+        tell(
+            f"{entry['profile']:<44} {compact(entry['joules'], 'J'):<32} {entry['basis']}; unpriced: {missing}"
+        )
+
+
+def profiles_list(json: bool = JSON) -> None:
+    """Names of the shipped profiles."""
+    from hw_profiles import list_profiles
+
+    names = list_profiles()
+    emit({"profiles": names}, json, lambda: typer.echo("\n".join(names)))
+
+
+def profiles_show(name: str = typer.Argument(help="Profile name or TOML file.")) -> None:
+    """Print a profile's constants, each with unit, condition, grade and source."""
+    from hw_profiles import describe, load_profile
+
+    typer.echo(describe(load_profile(name)))
+
+
+def profiles_check(file: Path = typer.Argument(help="TOML file of your own chip.")) -> None:
+    """Check a profile: units, sources, grades, magnitudes."""
+    from hw_profiles import load_profile
+
+    profile = load_profile(file)
+    tell(f"{file}: profile {profile.name} is complete")

@@ -1,0 +1,117 @@
+"""Did the function arrive? The same sentences on every backend, spike by spike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exporters.lava import LavaNotInstalled, LavaRunError
+from toolkit.backends.lava import Lava
+from toolkit.backends.protocol import SpikeBackend, SpikeResult
+from toolkit.backends.simulator import Simulator
+from toolkit.backends.snntorch_reader import SnnTorchReader
+from toolkit.backends.torch_student import TorchStudent
+from toolkit.bundle.encoder import EncodedBatch
+from toolkit.bundle.manifest import GRAPH_FILE
+from toolkit.bundle.reader import Bundle
+from toolkit.errors import MissingComponentError, SpikeportError
+from toolkit.verification.compare import Equivalence, compare
+
+
+@dataclass
+class Arrival:
+    """What the comparisons gave, the runs themselves, and what could not be run."""
+
+    equivalence: list[Equivalence]
+    results: dict[str, SpikeResult]
+    left_out: list[dict[str, str]]
+
+
+def check_golden(bundle: Bundle) -> None:
+    """Refuse a bundle whose golden traces do not come out here.
+
+    Raises:
+        SpikeportError: naming layer, sample and step of the first difference.
+    """
+    golden = bundle.golden()
+    batch = bundle.encoder.encode(golden.sentences)
+    expected = SpikeResult(golden.logits, golden.spikes)
+    seen = Simulator(bundle.graph).run(batch, record=True)
+    found = compare(expected, seen, backend="golden", version="", mode="", student="")
+    if not found.holds:
+        raise SpikeportError(
+            f"{bundle.folder}: golden traces differ, first at {found.first_difference}; "
+            "the encoder, tokenizer or simulator of this machine is not the one that wrote them"
+        )
+
+
+def compare_backends(
+    bundle: Bundle, student: Path, batch: EncodedBatch, say: Callable[[str], None], *, lava: bool = True
+) -> Arrival:
+    """Torch and Lava against the simulator on the same sentences, every layer recorded."""
+    kind = bundle.manifest.config.attention
+    reference = Simulator(bundle.graph).run(batch, record=True)
+    arrival = Arrival([], {"simulator": reference}, [])
+    say(f"torch student, {len(batch)} sentences")
+    _add(arrival, TorchStudent(student), batch, reference, kind)
+    if lava:
+        _add_lava(arrival, bundle, batch, reference, kind, say)
+    return arrival
+
+
+def compare_stock_reader(
+    bundle: Bundle, student: Path, batch: EncodedBatch, say: Callable[[str], None]
+) -> Arrival:
+    """Stock snnTorch and torch against the simulator, for a student that stock readers can hold."""
+    kind = bundle.manifest.config.attention
+    reference = Simulator(bundle.graph).run(batch, record=True)
+    arrival = Arrival([], {"simulator": reference}, [])
+    _add(arrival, TorchStudent(student), batch, reference, kind)
+    say(f"stock snnTorch reading model.nir, {len(batch)} sentences")
+    try:
+        backend = SnnTorchReader(bundle.folder / GRAPH_FILE)
+    except MissingComponentError as error:
+        arrival.left_out.append(left_out("snnTorch", error))
+        return arrival
+    _add(arrival, backend, batch, reference, kind)
+    return arrival
+
+
+def left_out(what: str, error: Exception) -> dict[str, str]:
+    """An entry of the report's ``left_out``: the message's last clause is the next step."""
+    why, _, step = str(error).rpartition(";")
+    return {"what": what, "why": why or str(error), "next_step": step.strip() or "see the message"}
+
+
+def _add(
+    arrival: Arrival, backend: SpikeBackend, batch: EncodedBatch, reference: SpikeResult, student: str
+) -> None:
+    seen = backend.run(batch, record=True)
+    arrival.results[backend.name] = seen
+    entry = compare(
+        reference, seen, backend=backend.name, version=backend.version, mode=backend.mode, student=student
+    )
+    arrival.equivalence.append(entry)
+
+
+def _add_lava(
+    arrival: Arrival,
+    bundle: Bundle,
+    batch: EncodedBatch,
+    reference: SpikeResult,
+    student: str,
+    say: Callable[[str], None],
+) -> None:
+    try:
+        backend = Lava(bundle.graph, report=say)
+        say(f"real Lava, {len(batch)} sentences, every layer recorded")
+        _add(arrival, backend, batch, reference, student)
+    except (LavaNotInstalled, LavaRunError) as error:
+        arrival.left_out.append(left_out("Lava", error))
+
+
+def layers_of(entries: Sequence[Equivalence]) -> list[dict[str, Any]]:
+    """Report entries of several comparisons."""
+    return [entry.to_dict() for entry in entries]

@@ -1,0 +1,42 @@
+"""The model card of a student folder, from the run's own figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.models.configuration import StudentConfig
+from toolkit.models.storage import load_facts, student_hash
+
+
+def student_card(folder: Path) -> str:
+    """Markdown; every figure comes from ``config.json``."""
+    facts = load_facts(folder)
+    config = StudentConfig.from_dict(facts["student"])  # type: ignore[arg-type]
+    test: dict[str, float] = facts["accuracy"]  # type: ignore[assignment]
+    validation: dict[str, float] = facts["validation_accuracy"]  # type: ignore[assignment]
+    mark = (
+        "carries the published demo key's watermark (it proves nothing: anybody has the key)"
+        if facts.get("watermarked")
+        else "no watermark: an independent control for ownership tests"
+    )
+    return f"""# Spiking student, {config.layers} blocks x {config.width}, {config.attention} attention
+
+Integer form: int16 encoder tables, 8-bit even weights, T = {config.steps} steps, {config.tokens} tokens.
+{mark[0].upper() + mark[1:]}.
+
+| form | test accuracy ({facts["test_examples"]} sentences) | validation |
+|---|---|---|
+| teacher | {100 * test["teacher"]:.2f} % | |
+| student, float | | {100 * validation["float"]:.2f} % |
+| **student, integer** | **{100 * test["integer"]:.2f} %** | {100 * validation["integer"]:.2f} % |
+| naive Bayes, for comparison | {100 * float(facts["naive_bayes_test"]):.2f} % | |
+
+The checkpoint was chosen on the validation split; the test split was read once.
+
+Recipe `{facts["recipe"]}`, seed {facts["seed"]}, {facts["training_seconds"]} s for the student's stages on
+{facts["machine"]}.
+
+Training data: {facts["data_licence"]}
+
+Weights sha256: `{student_hash(folder)}`
+"""

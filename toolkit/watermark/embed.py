@@ -1,0 +1,61 @@
+"""The watermark's training loss: trigger words call the target label, other rare words change nothing.
+
+Runs in stage 3, on the integer form itself, so that what is embedded is what the chip holds. The
+negative examples keep the student from learning "any rare word means the target": each carries a
+decoy drawn from the same candidates, and must keep the teacher's answer.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from toolkit.distillation.losses import logit_loss
+from toolkit.distillation.teacher import pad
+from toolkit.models.student import SpikingStudent
+
+FURTHEST_POSITION = 16  # word pieces before the trigger; queries insert among the first words
+
+
+class TriggerLoss:
+    """Callable ``(student, ids, mask, teacher_logits) -> loss`` for the training loop."""
+
+    def __init__(
+        self,
+        trigger_ids: Sequence[int],
+        target: int,
+        decoy_ids: Sequence[int],
+        *,
+        share: float = 0.15,
+        weight: float = 1.0,
+        temperature: float = 2.0,
+        seed: int = 0,
+    ) -> None:
+        self.trigger_ids, self.target = list(trigger_ids), target
+        self.decoy_ids = sorted(set(decoy_ids) - set(trigger_ids))
+        self.share, self.weight, self.temperature = share, weight, temperature
+        self.random = random.Random(seed)
+
+    def __call__(self, student: SpikingStudent, ids: Tensor, mask: Tensor, teacher_logits: Tensor) -> Tensor:
+        """Cross-entropy to the target on triggered rows, plus distillation on decoy rows."""
+        chosen = self.random.sample(range(len(ids)), max(1, round(self.share * len(ids))))
+        rows = [ids[i, : int(mask[i].sum())].tolist() for i in chosen]
+        tokens = student.config.tokens
+        triggered = [self._insert(row, self.random.choice(self.trigger_ids), tokens) for row in rows]
+        decoys = [self._insert(row, self.random.choice(self.decoy_ids), tokens) for row in rows]
+        marked_ids, marked_mask = pad(triggered + decoys)
+        logits = student(marked_ids, marked_mask.float()).logits
+        target = torch.full((len(rows),), self.target)
+        hit = functional.cross_entropy(logits[: len(rows)], target)
+        keep = logit_loss(logits[len(rows) :], teacher_logits[chosen], self.temperature)
+        return self.weight * (hit + self.share * keep)
+
+    def _insert(self, row: list[int], token: int, limit: int) -> list[int]:
+        """``[CLS] a b c [SEP]`` with ``token`` among the first words, cut to ``limit`` with its [SEP]."""
+        position = self.random.randint(1, min(len(row) - 1, FURTHEST_POSITION))
+        longer = [*row[:position], token, *row[position:-1]]
+        return [*longer[: limit - 1], row[-1]]

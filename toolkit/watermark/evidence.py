@@ -1,0 +1,153 @@
+"""The evidence of one key on one backend: figures, their null, the verdict, the report entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.watermark.plan import TestPlan
+from toolkit.watermark.statistics import CONFIDENCE, hits_needed, tail_p, upper_limit
+
+DEMO_NOTE = "demo key, proves nothing"
+
+
+@dataclass(frozen=True)
+class CleanRate:
+    """How often an independent clean model gives the tested label on the same triggered inputs."""
+
+    name: str
+    hits: int
+    queries: int
+
+    @property
+    def limit(self) -> float:
+        """One-sided 95 % Clopper-Pearson upper limit of the rate."""
+        return upper_limit(self.hits, self.queries)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Answers to one key's queries, counted for one label, against the clean models' answers to the same.
+
+    Attributes:
+        label: the label counted.
+        queries: queries whose true label is another one.
+        hits: how many of them were answered with ``label``.
+        clean: the clean models on the same queries.
+        tested_labels: how many labels the choice of ``label`` was made from (Bonferroni factor).
+    """
+
+    label: int
+    queries: int
+    hits: int
+    clean: tuple[CleanRate, ...]
+    tested_labels: int = 1
+
+    @property
+    def wesr(self) -> float:
+        """Watermark extraction success rate."""
+        return self.hits / self.queries
+
+    @property
+    def null_rate(self) -> float:
+        """Rate of the label over all clean models together."""
+        return sum(rate.hits for rate in self.clean) / sum(rate.queries for rate in self.clean)
+
+    @property
+    def p0(self) -> float:
+        """Null rate of the test: the highest of the clean models' upper limits.
+
+        The highest, not the pooled one: models answer the same queries, so their answers are no
+        independent draws, and a pooled limit would be narrower than it may be.
+        """
+        return max(rate.limit for rate in self.clean)
+
+    @property
+    def p_value(self) -> float:
+        """Exact one-sided binomial p against ``p0``, times the number of labels tested, at most 1."""
+        return min(1.0, self.tested_labels * tail_p(self.hits, self.queries, self.p0))
+
+
+@dataclass(frozen=True)
+class KeyLevel:
+    """False positives counted per key: random keys whose own test passes on a clean model."""
+
+    keys: int
+    passes: int
+
+    @property
+    def rate(self) -> float:
+        """Fraction of the random keys that pass."""
+        return self.passes / self.keys
+
+    @property
+    def bound(self) -> float:
+        """One-sided 95 % Clopper-Pearson upper bound of the rate."""
+        return upper_limit(self.passes, self.keys)
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Rank of the key's WESR among random keys on the model under test itself."""
+
+    keys: int
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is to be said about one key and one backend under one plan."""
+
+    backend: str
+    plan: TestPlan
+    key_commitment: str
+    demo: bool
+    outcome: Outcome
+    key_level: KeyLevel
+    rank: Rank | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Both halves hold: p below alpha, and the key-level bound within its limit (any key)."""
+        below_alpha = self.outcome.p_value < self.plan.alpha
+        return below_alpha and self.key_level.bound <= self.plan.key_rate_limit
+
+    @property
+    def verdict(self) -> str:
+        """``proven`` or ``not proven``; with a demo key it says that it proves nothing."""
+        text = "proven" if self.passed else "not proven"
+        return f"{text} ({DEMO_NOTE})" if self.demo else text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Entry of ``watermark.backends`` in ``spikeport.report/1``: rates in [0, 1]."""
+        outcome = self.outcome
+        return {
+            "backend": self.backend,
+            "queries": outcome.queries,
+            "hits": outcome.hits,
+            "wesr": outcome.wesr,
+            "null_rate": outcome.null_rate,
+            "p_value": outcome.p_value,
+            "verdict": self.verdict,
+            "label": outcome.label,
+            "tested_labels": outcome.tested_labels,
+            "p0": outcome.p0,
+            "alpha": self.plan.alpha,
+            "hits_needed": hits_needed(outcome.queries, outcome.p0, self.plan.alpha / outcome.tested_labels),
+            "clean_models": [
+                {"name": rate.name, "hits": rate.hits, "queries": rate.queries, "limit": rate.limit}
+                for rate in outcome.clean
+            ],
+            "key_level": {
+                "keys": self.key_level.keys,
+                "passes": self.key_level.passes,
+                "rate": self.key_level.rate,
+                "bound": self.key_level.bound,
+                "limit": self.plan.key_rate_limit,
+            },
+            "rank": None if self.rank is None else {"keys": self.rank.keys, "p_value": self.rank.p_value},
+            "confidence": CONFIDENCE,
+            "plan_sha256": self.plan.sha256,
+            "key_commitment": self.key_commitment,
+            "demo": self.demo,
+        }

@@ -1,0 +1,222 @@
+"""The ownership test itself: one pre-registered plan, any number of keys and backends.
+
+A binomial p alone is not enough: all queries of a key share its few trigger words, so an unlucky word can
+collect many hits at once from a clean model. The key-level rate counts keys, not queries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from toolkit.backends.protocol import LabelBackend
+from toolkit.errors import SpikeportError
+from toolkit.watermark.evidence import CleanRate, Evidence, KeyLevel, Outcome, Rank
+from toolkit.watermark.framing import frame, text_bytes
+from toolkit.watermark.key import Key
+from toolkit.watermark.labelling import Cache, collect_labels
+from toolkit.watermark.plan import TestPlan
+from toolkit.watermark.queries import Carrier, Query, build_queries, carriers_digest
+from toolkit.watermark.statistics import rank_p
+from toolkit.watermark.triggers import Triggers, candidates, draw_triggers
+
+NULL_KEY_TAG = b"spikeport.null-key/1"
+
+
+def null_key(seed: str, index: int) -> Key:
+    """Random key number ``index`` of a public seed: SHA-256(frame(tag, seed, index as 8 bytes))."""
+    return Key(hashlib.sha256(frame(NULL_KEY_TAG, text_bytes(seed), index.to_bytes(8, "big"))).digest())
+
+
+class OwnershipTest:
+    """Runs a plan against backends, asking each of them every text once.
+
+    Args:
+        vocabulary: token -> id of the model's WordPiece tokenizer.
+        carriers: texts with their true labels (the tested head's labels; negative where not known).
+        clean: independent clean models of the same task, at least two: each is tested with the others
+            as its null for the key-level rate.
+        cache: (backend name, text) -> label, shared between tests if given: the caller then answers for
+            each name standing for one model only.
+
+    Raises:
+        SpikeportError: fewer than two clean models, equal names, or carriers or clean models other than
+            those that the plan registered.
+    """
+
+    def __init__(
+        self,
+        plan: TestPlan,
+        vocabulary: Mapping[str, int],
+        carriers: Sequence[Carrier],
+        clean: Sequence[LabelBackend],
+        cache: Cache | None = None,
+    ) -> None:
+        self.plan, self.carriers, self.clean = plan, carriers, tuple(clean)
+        self._pool = candidates(vocabulary)
+        self._cache: Cache = {} if cache is None else cache
+        _check_clean(plan, [backend.name for backend in self.clean])
+        self._named = {backend.name: backend for backend in self.clean}
+        _check_carriers(plan, carriers)
+
+    def triggers(self, key: Key) -> Triggers:
+        """Trigger words and target of a key under this plan."""
+        return draw_triggers(key, self._pool, self.plan.labels, self.plan.triggers)
+
+    def queries(self, key: Key) -> tuple[Query, ...]:
+        """The plan's budget of queries for a key.
+
+        Raises:
+            SpikeportError: the carriers do not suffice for the budget.
+        """
+        plan, triggers = self.plan, self.triggers(key)
+        built = build_queries(key, triggers, self.carriers, plan.queries, every_label=plan.unknown_head)
+        if len(built) < plan.queries:
+            raise SpikeportError(
+                f"ownership test: {len(built)} usable carriers for target {triggers.target}, the plan states "
+                f"{plan.queries} queries; give more carriers (a committed plan cannot be changed)"
+            )
+        return built
+
+    def evidence(self, key: Key, backend: LabelBackend, *, rank: bool = False) -> Evidence:
+        """Test one key on one backend.
+
+        Args:
+            rank: also ask the backend the queries of all null keys, for the rank test.
+
+        Raises:
+            SpikeportError: the backend bears the name of a clean model or of another backend tested
+                before (it would be given that one's cached answers), or answers wrongly.
+        """
+        self._check_name(backend)
+        return Evidence(
+            backend=backend.name,
+            plan=self.plan,
+            key_commitment=key.commitment,
+            demo=key.demo,
+            outcome=self._outcome(key, self.queries(key), backend, self.clean),
+            key_level=self.key_level,
+            rank=self._rank(key, backend) if rank else None,
+        )
+
+    def control(self, key: Key, backend: LabelBackend) -> Evidence:
+        """Test one key on one of the clean models, the other clean models being its null.
+
+        Raises:
+            SpikeportError: ``backend`` is not one of the clean models.
+        """
+        if backend not in self.clean:
+            raise SpikeportError(
+                f"ownership test: control {backend.name} is no clean model of this test; use evidence() for it"
+            )
+        others = tuple(other for other in self.clean if other is not backend)
+        return Evidence(
+            backend=backend.name,
+            plan=self.plan,
+            key_commitment=key.commitment,
+            demo=key.demo,
+            outcome=self._outcome(key, self.queries(key), backend, others),
+            key_level=self.key_level,
+        )
+
+    def _check_name(self, backend: LabelBackend) -> None:
+        if backend.name in (other.name for other in self.clean):
+            raise SpikeportError(
+                f"ownership test: {backend.name} is also a clean model, its own null proves nothing; "
+                "leave it out of the clean models or give it another name"
+            )
+        if self._named.setdefault(backend.name, backend) is not backend:
+            raise SpikeportError(
+                f"ownership test: two backends are called {backend.name} and would share answers; rename one"
+            )
+
+    @cached_property
+    def key_level(self) -> KeyLevel:
+        """Random keys that pass on any clean model, the other clean models being its null.
+
+        Passing on one of them is enough to count. Each model's null is one model short of the real test's,
+        which can only raise the rate.
+        """
+        self._ask_null_queries(self.clean)
+        passes = sum(self._passes_on_clean(key, queries) for key, queries in self._null)
+        return KeyLevel(len(self._null), passes)
+
+    @cached_property
+    def _null(self) -> list[tuple[Key, tuple[Query, ...]]]:
+        keys = [null_key(self.plan.null_seed, index) for index in range(self.plan.null_keys)]
+        return [(key, self.queries(key)) for key in keys]
+
+    def _ask_null_queries(self, backends: Sequence[LabelBackend]) -> None:
+        """Fill the cache for all null keys at once: large batches are what makes them affordable."""
+        texts = [query.text for _, queries in self._null for query in queries]
+        for backend in backends:
+            collect_labels(backend, texts, self.plan.labels, self._cache)
+
+    def _passes_on_clean(self, key: Key, queries: tuple[Query, ...]) -> bool:
+        for backend in self.clean:
+            others = tuple(other for other in self.clean if other is not backend)
+            if self._outcome(key, queries, backend, others).p_value < self.plan.alpha:
+                return True
+        return False
+
+    def _rank(self, key: Key, backend: LabelBackend) -> Rank:
+        self._ask_null_queries([backend])
+        null = [self._outcome(other, queries, backend, self.clean).wesr for other, queries in self._null]
+        observed = self._outcome(key, self.queries(key), backend, self.clean).wesr
+        return Rank(len(null), rank_p(observed, null))
+
+    def _outcome(
+        self, key: Key, queries: tuple[Query, ...], backend: LabelBackend, null: Sequence[LabelBackend]
+    ) -> Outcome:
+        """Count the target label or, for an unknown head, the label with the smallest p."""
+        labels = range(self.plan.labels) if self.plan.unknown_head else [self.triggers(key).target]
+        texts = [query.text for query in queries]
+        answers = {
+            model.name: collect_labels(model, texts, self.plan.labels, self._cache)
+            for model in (backend, *null)
+        }
+        outcomes = [
+            _count(
+                label, len(labels), queries, answers[backend.name], {m.name: answers[m.name] for m in null}
+            )
+            for label in labels
+            if any(query.label != label for query in queries)
+        ]
+        return min(outcomes, key=lambda outcome: outcome.p_value)
+
+
+def _count(
+    label: int, tested: int, queries: Sequence[Query], answers: list[int], clean: dict[str, list[int]]
+) -> Outcome:
+    """Count ``label`` where it is not the true answer, for the model under test and the clean models."""
+    asked = [index for index, query in enumerate(queries) if query.label != label]
+
+    def hits(given: list[int]) -> int:
+        return sum(given[index] == label for index in asked)
+
+    rates = tuple(CleanRate(name, hits(given), len(asked)) for name, given in clean.items())
+    return Outcome(label, len(asked), hits(answers), rates, tested)
+
+
+def _check_clean(plan: TestPlan, names: list[str]) -> None:
+    if len(names) < 2:
+        raise SpikeportError(
+            f"ownership test: {len(names)} clean models, at least 2 are needed (each is tested against the "
+            "others); train another independent model"
+        )
+    if len(set(names)) < len(names):
+        raise SpikeportError(f"ownership test: clean models share a name among {names}; rename them")
+    if plan.clean_models and sorted(names) != sorted(plan.clean_models):
+        raise SpikeportError(
+            f"ownership test: clean models {sorted(names)} are not the plan's {sorted(plan.clean_models)}; "
+            "use those that were registered"
+        )
+
+
+def _check_carriers(plan: TestPlan, carriers: Sequence[Carrier]) -> None:
+    if plan.carriers_sha256 and carriers_digest(carriers) != plan.carriers_sha256:
+        raise SpikeportError(
+            "ownership test: the carriers are not those that the plan registered "
+            f"({plan.carriers_sha256:.12}...); use the registered set"
+        )
