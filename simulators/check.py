@@ -20,9 +20,7 @@ def check_integer(graph: Graph, steps: int) -> None:
     """
     for name in sorted(graph.nodes):
         if fault := _fault(graph.nodes[name], steps):
-            raise GraphSimulationError(
-                f"{name}: {fault}; lower the model to integers or use arithmetic='real'"
-            )
+            raise GraphSimulationError(f"{name}: {fault}; lower the model to integers or use arithmetic='real'")
 
 
 def _fault(node: Node, steps: int) -> str | None:
@@ -41,15 +39,14 @@ def _fault(node: Node, steps: int) -> str | None:
 def _linear_fault(node: TokenLinear) -> str | None:
     weight = node.weight
     if np.any(node.bias):
-        return f"bias {float(node.bias[np.flatnonzero(node.bias)[0]]):g} is not 0, biases ride on the valid train"
+        first = float(node.bias[np.flatnonzero(node.bias)[0]])
+        return f"bias {first:g} is not 0, biases ride on the valid train"
     if np.any(broken := weight != np.rint(weight)):
         return f"weight {float(weight[broken][0]):g} is not an integer"
     low, high = float(weight.min(initial=0.0)), float(weight.max(initial=0.0))
     if low == 0 or high == 0:
         extreme = high if low == 0 else low
-        return (
-            f"weight {extreme:g} exceeds {ONE_SIGN_MAX} in one sign" if _too_large(weight, extreme) else None
-        )
+        return f"weight {extreme:g} exceeds {ONE_SIGN_MAX} in one sign" if _too_large(weight, extreme) else None
     if low < WEIGHT_MIN or high > WEIGHT_MAX:
         return f"weight {low if low < WEIGHT_MIN else high:g} is outside [{WEIGHT_MIN}, {WEIGHT_MAX}]"
     if np.any(odd := weight % 2 != 0):

@@ -16,7 +16,7 @@ from exporters.nir.graph import Attention, Neuron, TokenLinear, layer_name
 from simulators.activity import Activity, NodeActivity
 from simulators.arithmetic import FLOAT32_EXACT
 from simulators.kernels import coincidences
-from simulators.plan import Edge, Operation, Plan
+from simulators.operations import Edge, Operation, Plan
 
 
 def label(node: str) -> str:
@@ -80,9 +80,7 @@ class Counter:
         """Count the active updates of a neuron from what reaches it."""
         active: Tensor | None = None
         for edge in op.edges:
-            events = (
-                self._neurons_reached(edge, values) if self.per_neuron else self._tokens_reached(edge, values)
-            )
+            events = self._neurons_reached(edge, values) if self.per_neuron else self._tokens_reached(edge, values)
             active = events if active is None else active | events
             if not self.per_neuron and bool(active.all()):
                 break  # the bias comes first: where it reaches every token, the weight need not be asked

@@ -1,130 +1,26 @@
 """A graph turned into operations in order, with every proof that a faster path needs.
 
 Token-wise linears are no operations of their own: whoever they lead into adds their products up.
-Attention reads q, k, v through its one-hot packing, which is resolved here into views.
+Attention reads q, k, v through its one-hot packing, which is resolved into views.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from exporters.nir.graph import Attention, Graph, Neuron, Node, Pool, TokenLinear, integer_threshold
+from exporters.nir.graph import Attention, Graph, Neuron, Node, TokenLinear, integer_threshold
 from simulators.arithmetic import FLOAT32_EXACT, FLOAT64_EXACT, INT32, current_limit, weight_exponent
 from simulators.check import check_integer, check_threshold
 from simulators.errors import GraphSimulationError
-from simulators.linear import is_dense, selection
+from simulators.linear import is_dense
+from simulators.operations import Edge, Operation, Plan, Product
+from simulators.packing import Packing
 from simulators.rewrite import is_junction, topological, with_bodies, with_explicit_sums
 from simulators.signals import Signal, propagate
 
 REDUCED_EXACT = 256  # integers up to it are exact in bfloat16, which a reduced global precision may use
-
-
-@dataclass(frozen=True)
-class Edge:
-    """One summand: signal ``source``, through the TokenLinear named ``linear`` or as it is."""
-
-    source: str
-    linear: str | None = None
-
-
-@dataclass(frozen=True)
-class Product:
-    """Dense linears into one node as one matrix product on their sources' channels side by side.
-
-    ``source`` is the source of a single one, else the name of a ``join`` of several: a weight and its
-    bias cost one pass over the sums instead of three.
-    """
-
-    source: str
-    linears: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """Channels ``columns`` of signal ``source`` make ``rows`` of one part of a packed signal."""
-
-    source: str
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """Compute the signal ``name``.
-
-    Attributes:
-        path: ``sum``, ``pool``, ``attention``, ``join`` (channels side by side); for a neuron ``float32`` (exact by proof), ``integer``
-            (literal Loihi 2 semantics) or ``real``.
-        edges: summands; empty for attention.
-        product: the dense linears among them.
-        dtype: type of the sums, in which all of them are exact.
-        bound: largest absolute value of the sums.
-        theta, exponent: integer threshold and weight exponent of a ``loihi2`` neuron.
-        parts: q, k, v (and valid) of an attention.
-    """
-
-    name: str
-    path: str
-    edges: tuple[Edge, ...] = ()
-    product: Product | None = None
-    dtype: torch.dtype = torch.float32
-    bound: float = 0.0
-    theta: int = 0
-    exponent: int = 0
-    parts: tuple[tuple[Piece, ...], ...] = ()
-
-    @property
-    def reads(self) -> list[str]:
-        """Signals read, with repetition."""
-        joined = [self.product.source] if self.product else []
-        return [e.source for e in self.edges] + joined + [p.source for part in self.parts for p in part]
-
-    @property
-    def selections(self) -> list[str]:
-        """Linears among the edges that are not part of the product."""
-        dense = self.product.linears if self.product else ()
-        return [e.linear for e in self.edges if e.linear and e.linear not in dense]
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Everything that a run needs besides inputs.
-
-    Attributes:
-        graph: the rewritten graph.
-        steps: T.
-        order: nodes, sources first.
-        signals: what leaves each node.
-        entering: the sum that enters each node.
-        operations: in order of execution.
-        wiring: one-hot linears that only pack attention inputs: not executed, not counted.
-        real: NIR's equations in float64 instead of Loihi 2's integers.
-        uses: how often each signal is read.
-        by_name: the operations by name.
-        recorded: names whose spikes a record keeps (neurons and attentions that spike).
-    """
-
-    graph: Graph
-    steps: int
-    order: list[str]
-    signals: dict[str, Signal]
-    entering: dict[str, Signal]
-    operations: list[Operation]
-    wiring: frozenset[str]
-    real: bool
-    recorded: list[str]
-    uses: dict[str, int]
-    by_name: dict[str, Operation]
-
-    def linear(self, name: str) -> TokenLinear:
-        """A token-wise linear by name."""
-        node = self.graph.nodes[name]
-        assert isinstance(node, TokenLinear)
-        return node
 
 
 def plan(graph: Graph, steps: int, arithmetic: str, expand_attention: bool = False) -> Plan:
@@ -160,9 +56,7 @@ def plan(graph: Graph, steps: int, arithmetic: str, expand_attention: bool = Fal
             uses[source] = uses.get(source, 0) + 1
     by_name = {op.name: op for op in operations}
     real = arithmetic == "real"
-    return Plan(
-        graph, steps, order, signals, entering, operations, builder.wiring, real, recorded, uses, by_name
-    )
+    return Plan(graph, steps, order, signals, entering, operations, builder.wiring, real, recorded, uses, by_name)
 
 
 class _Builder:
@@ -177,32 +71,15 @@ class _Builder:
             self.sources[b].append(a)
             self.targets[a].append(b)
         self.joints: set[str] = set()
-        self.packing = frozenset(n for n in graph.nodes if self._only_packs(n))
-        self.wiring = frozenset(n for n in self.packing if isinstance(graph.nodes[n], TokenLinear))
-
-    def _only_packs(self, name: str) -> bool:
-        """Whether a node is one-hot or a junction, and all it leads to is attention."""
-        node = self.graph.nodes[name]
-        if isinstance(node, TokenLinear):
-            chosen = selection(node)
-            passes = chosen is not None and chosen.is_wiring
-        else:
-            passes = isinstance(node, Pool) and is_junction(node)
-        targets = self.targets[name]
-        return (
-            passes
-            and bool(targets)
-            and all(isinstance(self.graph.nodes[t], Attention) or self._only_packs(t) for t in targets)
-        )
+        self.packing = Packing(graph, self.sources, self.targets)
+        self.wiring = frozenset(n for n in self.packing.nodes if isinstance(graph.nodes[n], TokenLinear))
 
     def operations(self, name: str) -> list[Operation]:
         node = self.graph.nodes[name]
-        if name in self.packing or isinstance(node, TokenLinear) or name == self.graph.input:
+        if name in self.packing.nodes or isinstance(node, TokenLinear) or name == self.graph.input:
             return []
         if isinstance(node, Attention):
-            return [
-                Operation(name, "attention", dtype=self._kernel_dtype(node), parts=self._parts(name, node))
-            ]
+            return [Operation(name, "attention", dtype=self._kernel_dtype(node), parts=self._parts(name, node))]
         edges = tuple(self._edge(s) for s in self._narrow_first(name))
         product, joins = self._product(edges)
         own = Operation(name, self._path(node), edges, product, self._dtype(name), self.entering[name].bound)
@@ -276,54 +153,3 @@ class _Builder:
             return True
         messages = [self.signals[e.source].bound for e in map(self._edge, self.sources[name]) if e.linear]
         return max(messages, default=0.0) <= REDUCED_EXACT
-
-    def _parts(self, name: str, node: Attention) -> tuple[tuple[Piece, ...], ...]:
-        if not self.entering[name].is_spikes:
-            raise GraphSimulationError(
-                f"{name}: messages up to {self.entering[name].bound:g} lead into it, attention takes spikes; "
-                "pack each of q, k, v once, one-hot"
-            )
-        pieces = self._pieces(name)
-        starts = [0, node.width, 2 * node.width] + ([3 * node.width] if node.kind == "sdsa" else [])
-        widths = [node.width] * 3 + [1]
-        return tuple(_cut(pieces, start, width) for start, width in zip(starts, widths, strict=False))
-
-    def _pieces(self, name: str) -> list[Piece]:
-        """What makes up the packed signal that enters ``name``."""
-        pieces: list[Piece] = []
-        for source in self.sources[name]:
-            node = self.graph.nodes[source]
-            if source not in self.packing:
-                if isinstance(node, TokenLinear):
-                    raise GraphSimulationError(
-                        f"{source}: leads into attention {name}; only one-hot rows may"
-                    )
-                everything = np.arange(self.signals[source].channels)
-                pieces.append(Piece(source, everything, everything))
-            elif isinstance(node, TokenLinear):
-                chosen = selection(node)
-                assert chosen is not None  # packing linears are selections
-                for inner in self._pieces(source):
-                    pieces += _select(inner, chosen.rows, chosen.columns)
-            else:
-                pieces += self._pieces(source)
-        return pieces
-
-
-def _select(piece: Piece, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> list[Piece]:
-    """The piece seen through a selection: row r of the result is row ``columns`` of the piece."""
-    place = {int(row): int(column) for row, column in zip(piece.rows, piece.columns, strict=True)}
-    kept = [(int(r), place[int(c)]) for r, c in zip(rows, columns, strict=True) if int(c) in place]
-    if not kept:
-        return []
-    new_rows, new_columns = np.array(kept, dtype=np.int64).T
-    return [Piece(piece.source, new_rows, new_columns)]
-
-
-def _cut(pieces: list[Piece], start: int, width: int) -> tuple[Piece, ...]:
-    parts = []
-    for piece in pieces:
-        inside = (piece.rows >= start) & (piece.rows < start + width)
-        if inside.any():
-            parts.append(Piece(piece.source, piece.rows[inside] - start, piece.columns[inside]))
-    return tuple(parts)

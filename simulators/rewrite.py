@@ -27,15 +27,11 @@ def topological(graph: Graph) -> list[str]:
     before: dict[str, set[str]] = {name: set() for name in sorted(graph.nodes)}
     for a, b in graph.edges:
         if missing := {a, b} - before.keys():
-            raise GraphSimulationError(
-                f"edge {a} -> {b}: node {min(missing)} does not exist; write the graph again"
-            )
+            raise GraphSimulationError(f"edge {a} -> {b}: node {min(missing)} does not exist; write the graph again")
         before[b].add(a)
     for name, sources in before.items():
         if not sources and not isinstance(graph.nodes[name], Input):
-            raise GraphSimulationError(
-                f"node {name}: no edge leads into it, 1 is needed; remove or connect it"
-            )
+            raise GraphSimulationError(f"node {name}: no edge leads into it, 1 is needed; remove or connect it")
     sorter = TopologicalSorter(before)
     try:
         sorter.prepare()
@@ -81,9 +77,7 @@ def with_bodies(graph: Graph) -> Graph:
         if not isinstance(node, Attention):
             continue
         if node.body is None:
-            raise GraphSimulationError(
-                f"attention {name}: the file carries no body; run it without expand_attention"
-            )
+            raise GraphSimulationError(f"attention {name}: the file carries no body; run it without expand_attention")
         body = node.body
         inner = {n: name if n == body.output else f"{name}/{n}" for n in body.nodes}
         for n, part in body.nodes.items():

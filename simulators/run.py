@@ -19,7 +19,8 @@ from simulators.errors import GraphSimulationError
 from simulators.kernels import sdsa, ssa
 from simulators.linear import Dense, Selected, as_index, selection
 from simulators.memory import Lender
-from simulators.plan import Operation, Piece, Plan, plan
+from simulators.operations import Operation, Piece, Plan
+from simulators.plan import plan
 
 NEURON_PATHS = ("float32", "integer", "real")
 
@@ -99,8 +100,8 @@ def _checked(graph: Graph, inputs: Tensor | NDArray[np.bool_], batch_size: int) 
         raise GraphSimulationError(f"inputs of type {spikes.dtype}: spikes are bool; compare with 0 first")
     if spikes.ndim != 4 or spikes.shape[2:] != (channels, tokens) or 0 in spikes.shape[:2]:
         raise GraphSimulationError(
-            f"inputs of shape {tuple(spikes.shape)}: the graph takes (samples, steps, {channels}, {tokens}), at least "
-            "one sample and step; encode the texts for this graph"
+            f"inputs of shape {tuple(spikes.shape)}: the graph takes (samples, steps, {channels}, {tokens}), "
+            "at least one sample and step; encode the texts for this graph"
         )
     if batch_size < 1:
         raise GraphSimulationError(f"batch_size {batch_size}: at least 1 is needed; choose a larger one")

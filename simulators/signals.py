@@ -66,8 +66,8 @@ def total(name: str, sources: Sequence[Signal]) -> Signal:
     for other in sources[1:]:
         if (other.channels, other.tokens) != (first.channels, first.tokens):
             raise GraphSimulationError(
-                f"node {name}: edges of {other.channels} x {other.tokens} and {first.channels} x {first.tokens} "
-                "channels x tokens meet; only equal shapes add up"
+                f"node {name}: edges of {other.channels} x {other.tokens} and {first.channels} x "
+                f"{first.tokens} channels x tokens meet; only equal shapes add up"
             )
     low = np.sum([s.low for s in sources], axis=0)
     high = np.sum([s.high for s in sources], axis=0)
@@ -147,6 +147,6 @@ def _check_channels(name: str, node: Node, x: Signal) -> None:
             return
     if (x.channels, x.tokens) != wanted:
         raise GraphSimulationError(
-            f"node {name}: {x.channels} channels x {x.tokens} tokens lead into it, {wanted[0]} x {wanted[1]} are "
-            "needed; write the graph again"
+            f"node {name}: {x.channels} channels x {x.tokens} tokens lead into it, "
+            f"{wanted[0]} x {wanted[1]} are needed; write the graph again"
         )

@@ -91,9 +91,7 @@ def test_lava_is_imported_nowhere_but_in_the_runtime(path: Path) -> None:
 
 
 def test_tests_are_imported_by_no_package() -> None:
-    strays = [
-        module_name(path) for path in OUTSIDE_RUNTIME if any(within(n, ("tests",)) for n in imported(path))
-    ]
+    strays = [module_name(path) for path in OUTSIDE_RUNTIME if any(within(n, ("tests",)) for n in imported(path))]
     assert not strays
 
 
@@ -104,14 +102,10 @@ def test_the_lava_runtime_stands_alone() -> None:
     own_absolute = module_name(RUNTIME / "__init__.py")
     for path in paths:
         relative = [name for name in imported(path) if not within(name, (own_absolute,))]
-        strays = (
-            {name.split(".")[0] for name in relative} - RUNTIME_MAY_IMPORT - sys.stdlib_module_names - own
-        )
+        strays = {name.split(".")[0] for name in relative} - RUNTIME_MAY_IMPORT - sys.stdlib_module_names - own
         assert not strays, f"{path.relative_to(ROOT)} imports {sorted(strays)}"
         absolute = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if _names_us(node)]
-        assert not absolute, (
-            f"{path.relative_to(ROOT)} imports by the repository's name: it must run when copied alone"
-        )
+        assert not absolute, f"{path.relative_to(ROOT)} imports by the repository's name: it must run when copied alone"
 
 
 def _names_us(node: ast.AST) -> bool:
@@ -122,9 +116,7 @@ def _names_us(node: ast.AST) -> bool:
 
 def test_starting_the_command_loads_no_vendor_sdk() -> None:
     code = "import sys, toolkit.cli.main; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     assert not set(done.stdout.split()) & VENDOR_SDKS
 
 
@@ -149,8 +141,6 @@ def test_relative_and_nested_imports_are_seen(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     path = tmp_path / "simulators" / "deep" / "file.py"
     path.parent.mkdir(parents=True)
-    path.write_text(
-        "from . import a\nfrom ..run import b\ndef f():\n    import toolkit.cli\n    from .. import c\n"
-    )
+    path.write_text("from . import a\nfrom ..run import b\ndef f():\n    import toolkit.cli\n    from .. import c\n")
     expected = ["simulators.deep.a", "simulators.run.b", "toolkit.cli", "simulators.c"]
     assert sorted(imported(path)) == sorted(expected)

@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from toolkit.cli import doctor
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("toolkit", "exporters", "simulators", "hw_profiles")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -81,14 +83,15 @@ def test_lavas_environment_keeps_to_what_lava_declares() -> None:
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
-    """Lava and ONNX are named by `doctor`, not declared: the first cannot live in this interpreter."""
+    """Lava cannot live in this interpreter; what else is optional and undeclared, `doctor` must name."""
     known = {canonicalize_name(requirement.name) for requirement in declared()}
+    known |= {component.name for component in doctor.check()}
     providers = packages_distributions()
     undeclared: dict[str, str] = {}
     for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         if "runtime" in path.parts:
             continue
-        for name in third_party(path) - {"lava", "onnx", "onnxruntime"}:
+        for name in third_party(path):
             if not known & {canonicalize_name(provider) for provider in providers.get(name, [name])}:
                 undeclared[name] = str(path.relative_to(ROOT))
     assert not undeclared, f"imported but not in pyproject.toml: {undeclared}"
@@ -153,8 +156,6 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     strays = [
         str(path.relative_to(ROOT))
         for path in paths
-        if path.suffix in kinds
-        and path != Path(__file__)
-        and pattern.search(path.read_text(errors="replace"))
+        if path.suffix in kinds and path != Path(__file__) and pattern.search(path.read_text(errors="replace"))
     ]
     assert not strays

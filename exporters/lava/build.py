@@ -70,9 +70,7 @@ def build_plan(graph: Graph, *, steps: int | None = None, calibrated: bool = Fal
         latency=latency,
         processes=(*processes, *sinks),
         connections=tuple(_connections(flow, timing, sinks)),
-        weights={
-            layer_name(n): weights_of(n, x) for n, x in flow.nodes.items() if isinstance(x, TokenLinear)
-        },
+        weights={layer_name(n): weights_of(n, x) for n, x in flow.nodes.items() if isinstance(x, TokenLinear)},
     )
 
 
@@ -165,8 +163,7 @@ def _spiking(flow: Flow) -> list[str]:
 
 def _spike_sinks(flow: Flow, timing: Schedule) -> list[SpikeSink]:
     return [
-        SpikeSink(f"{layer_name(n)}.record", layer_name(n), _width(flow, n), timing.time[n])
-        for n in _spiking(flow)
+        SpikeSink(f"{layer_name(n)}.record", layer_name(n), _width(flow, n), timing.time[n]) for n in _spiking(flow)
     ]
 
 
@@ -203,7 +200,5 @@ def _check_distinct(connections: list[Connection]) -> None:
     seen: set[Connection] = set()
     for connection in connections:
         if connection in seen:
-            raise PlanError(
-                f"{connection.target}: would sum {connection.source} twice; double the weight instead"
-            )
+            raise PlanError(f"{connection.target}: would sum {connection.source} twice; double the weight instead")
         seen.add(connection)

@@ -110,10 +110,8 @@ def run(
         LavaRunError: if the child fails or overruns the limit; no process of it is left.
     """
     interpreter = find_python(python)
-    if isinstance(graph_or_plan, Plan):
-        plan = graph_or_plan
-    else:
-        plan = build_plan(graph_or_plan, calibrated=calibrated)
+    given = graph_or_plan
+    plan = given if isinstance(given, Plan) else build_plan(given, calibrated=calibrated)
     _check_inputs(plan, inputs)
     limit = time_limit(plan, len(inputs)) if timeout is None else timeout
     with tempfile.TemporaryDirectory(prefix="spikeport-lava-") as name:

@@ -72,9 +72,7 @@ def vth_of(name: str, threshold: int, exponent: int) -> int:
     vth = (threshold << (1 + exponent)) - 1
     if vth > VTH_LIMIT:
         limit = (VTH_LIMIT + 1) >> (1 + exponent)
-        raise PlanError(
-            f"{name}: threshold {threshold} gives vth {vth}, limit {VTH_LIMIT} (threshold {limit})"
-        )
+        raise PlanError(f"{name}: threshold {threshold} gives vth {vth}, limit {VTH_LIMIT} (threshold {limit})")
     return vth
 
 

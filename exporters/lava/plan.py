@@ -126,8 +126,7 @@ class IntegerSink:
 
 Process = Source | Linear | Lif | SelfAttention | MaskAttention | Delay | SpikeSink | IntegerSink
 KINDS: dict[str, type[Process]] = {
-    kind.kind: kind
-    for kind in (Source, Linear, Lif, SelfAttention, MaskAttention, Delay, SpikeSink, IntegerSink)
+    kind.kind: kind for kind in (Source, Linear, Lif, SelfAttention, MaskAttention, Delay, SpikeSink, IntegerSink)
 }
 
 

@@ -125,9 +125,7 @@ def graph_of(s: Student, body: Graph | None = None) -> Graph:
         else:
             valid_one = w.linear(f"{b}.attention.valid", np.eye(1, r), valid)
             packed = w.pack(f"{b}.attention", parts | {"valid": (valid_one, 1)}, 3 * d + 1)
-            a = w.add(
-                f"{b}.attention", Attention("sdsa", d, 1, s.tokens, s.attention_threshold, body), packed
-            )
+            a = w.add(f"{b}.attention", Attention("sdsa", d, 1, s.tokens, s.attention_threshold, body), packed)
         x = w.sum(f"{b}.residual1", x, layer(f"{b}.o", a))
         x = w.sum(f"{b}.residual2", x, layer(f"{b}.fc2", layer(f"{b}.fc1", x)))
     edges = [

@@ -123,9 +123,7 @@ def test_attention_operations_are_coincidences_and_deliveries(counted) -> None: 
         assert (node.kind, node.synops) == ("attention", operations)
 
 
-def ssa_operations(
-    q: NDArray[np.bool_], k: NDArray[np.bool_], v: NDArray[np.bool_], heads: int
-) -> tuple[int, int]:
+def ssa_operations(q: NDArray[np.bool_], k: NDArray[np.bool_], v: NDArray[np.bool_], heads: int) -> tuple[int, int]:
     """Score accumulations and score units delivered, one by one; and non-zero outputs."""
     operations = messages = 0
     size = q.shape[2] // heads

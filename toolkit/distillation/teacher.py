@@ -30,11 +30,11 @@ class TeacherRecipe:
 
 def fine_tune(
     base: Path, train: list[Example], validation: list[Example], out: Path, recipe: TeacherRecipe
-) -> float:
+) -> tuple[float, int]:
     """Fine-tune ``base`` on ``train``; keep the weights that are best on ``validation``.
 
     Returns:
-        Validation accuracy, a fraction, of the weights saved in ``out``.
+        Validation accuracy, a fraction, of the weights saved in ``out``, and the step they are from.
     """
     torch.manual_seed(recipe.seed)
     tokenizer = AutoTokenizer.from_pretrained(base)
@@ -50,7 +50,7 @@ def fine_tune(
         weight_decay=recipe.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _warmup_linear(steps, recipe.warmup))
-    best, step, start = 0.0, 0, time.monotonic()
+    best, best_step, step, start = 0.0, 0, 0, time.monotonic()
     for epoch in range(recipe.epochs):
         for index in batches([len(i) for i in ids], recipe.batch_size, recipe.seed + epoch):
             model.train()
@@ -72,10 +72,10 @@ def fine_tune(
                 accuracy = evaluate(model, tokenizer, validation, recipe.tokens)
                 print(f"teacher step {step}/{steps} validation {100 * accuracy:.2f} %", flush=True)
                 if accuracy > best:
-                    best = accuracy
+                    best, best_step = accuracy, step
                     model.save_pretrained(out)
                     tokenizer.save_pretrained(out)
-    return best
+    return best, best_step
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from toolkit.errors import SpikeportError
@@ -37,7 +37,7 @@ def save_student(student: SpikingStudent, folder: Path, facts: dict[str, object]
         tensors[f"{name}.weight"] = (layer.weight / 2).to(torch.int8)
         tensors[f"{name}.bias"] = layer.bias.to(torch.int32)
         thetas[name] = layer.theta
-    save_file(tensors, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save(tensors))  # save_file would make it readable by its owner only
     content = {"format": FORMAT, "student": student.config.to_dict(), "thresholds": thetas, **(facts or {})}
     (folder / CONFIGURATION).write_text(
         json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8"

@@ -6,7 +6,7 @@ from toolkit.reporting.elements import Column, details, figure, rows, section, t
 from toolkit.reporting.figures import IntervalRow, Panel, interval_chart
 from toolkit.reporting.markup import Markup, el
 from toolkit.reporting.schema import Energy, Interval
-from toolkit.reporting.summary import GROUP_TITLES, Group, group_of, grouped
+from toolkit.reporting.summary import GROUP_TITLES, Group, advice_of, group_of, grouped
 from toolkit.reporting.units import NO_FIGURE, clean, count, label, si, sides
 
 _PRICE = [
@@ -26,8 +26,15 @@ _SIZE = [
     Column("Fits?"),
     Column("Spikes per inference", True),
     Column("SynOps per inference", True),
+    Column("Limit that binds"),
 ]
-_TERMS = [Column("Term"), Column("Low", True), Column("Nominal", True), Column("High", True)]
+_TERMS = [
+    Column("Term"),
+    Column("Low", True),
+    Column("Nominal", True),
+    Column("High", True),
+    Column("Why a side is missing"),
+]
 LEAD = (
     "Estimates per inference from simulated activity and published constants; nothing here was measured on "
     "a chip. An arrow marks a side for which the public record gives no figure: the true value may lie "
@@ -58,14 +65,21 @@ def cost_section(energy: list[Energy]) -> Markup:
 
 
 def reasons(entry: Energy) -> str:
-    """Why a side has no figure, and the entry's own note; empty if all is known and nothing noted."""
-    said = [entry["joules"].get("reason"), entry["seconds"].get("reason"), entry["note"]]
-    if group_of(entry) == "literature" and sides(entry["seconds"]) == (None, None, None):
-        said.append("An operation count has no latency.")
-    known = [clean(text) for text in dict.fromkeys(said) if text]
-    if not known and None in sides(entry["joules"]) + sides(entry["seconds"]):
-        known = [f"{NO_FIGURE.capitalize()}: the report gives no reason."]
-    return " ".join(known)
+    """Why a side has no figure, in a sentence each for energy and latency; empty if all are known.
+
+    The entry's own note stands in where an interval gives no reason.
+    """
+    said = []
+    for name, interval in (("Energy", entry["joules"]), ("Latency", entry["seconds"])):
+        if None in sides(interval):
+            said.append(f"{name}: {clean(interval.get('reason') or _default_reason(entry, name))}")
+    return " ".join(text if text.endswith(".") else f"{text}." for text in dict.fromkeys(said))
+
+
+def _default_reason(entry: Energy, name: str) -> str:
+    if group_of(entry) == "literature" and name == "Latency":
+        return "an operation count has no time."
+    return entry["note"] or f"{NO_FIGURE}, and the report gives no reason."
 
 
 def _price_group(group: Group, entries: list[Energy]) -> Markup:
@@ -75,9 +89,7 @@ def _price_group(group: Group, entries: list[Energy]) -> Markup:
 
 
 def _price_rows(entry: Energy, shade: str | None) -> list[Markup]:
-    evidence = el(
-        "td", entry["basis"].replace("_", "-"), entry["grade"] and [el("br"), f"grade {entry['grade']}"]
-    )
+    evidence = el("td", entry["basis"].replace("_", "-"), entry["grade"] and [el("br"), f"grade {entry['grade']}"])
     cells = [*_triple(entry["joules"], "J"), *_triple(entry["seconds"], "s"), evidence]
     note = reasons(entry)
     classes = " ".join(word for word in ("noted" if note else None, shade) if word)
@@ -91,9 +103,7 @@ def _triple(interval: Interval, unit: str) -> list[Markup]:
     """Three cells, or one across where nothing at all is known."""
     if sides(interval) == (None, None, None):
         return [el("td", NO_FIGURE, class_="num none", colspan=3)]
-    return [
-        el("td", text, class_="num none" if text == NO_FIGURE else "num") for text in _figures(interval, unit)
-    ]
+    return [el("td", text, class_="num none" if text == NO_FIGURE else "num") for text in _figures(interval, unit)]
 
 
 def _figures(interval: Interval, unit: str) -> list[str]:
@@ -108,6 +118,7 @@ def _size(entry: Energy) -> list[str]:
         {True: "yes", False: "no", None: "–"}[entry["fits"]],
         "–" if entry["spikes_per_inference"] is None else si(entry["spikes_per_inference"]),
         "–" if entry["synops_per_inference"] is None else si(entry["synops_per_inference"]),
+        advice_of(entry) or "–",
     ]
 
 
@@ -115,29 +126,19 @@ def _known(value: int | None) -> str:
     return "–" if value is None else count(value)
 
 
-def _unpriced(energy: list[Energy]) -> Markup:
-    """Terms without a price; profiles that lack the same ones share a list."""
-    lists: dict[tuple[tuple[str, str], ...], list[str]] = {}
+def missing_terms(energy: list[Energy]) -> dict[tuple[str, str], list[str]]:
+    """Terms without a price, with their reasons, and the profiles that lack each one.
+
+    Profiles that price one device for several networks (``h200: teacher``) are named once.
+    """
+    terms: dict[tuple[str, str], list[str]] = {}
     for entry in energy:
-        terms = tuple((unpriced_term(t["term"], t["count"]), clean(t["reason"])) for t in entry["unpriced"])
-        if terms:
-            lists.setdefault(terms, []).append(clean(entry["profile"]))
-    heading = el("h3", "Not in these figures")
-    if not lists:
-        return el("aside", heading, el("p", "Every term that occurs has a price."))
-    blocks = [
-        [
-            el("h4", ", ".join(names)),
-            el("ul", [el("li", el("b", term), f": {reason}") for term, reason in terms]),
-        ]
-        for terms, names in lists.items()
-    ]
-    return el(
-        "aside",
-        heading,
-        el("p", "These events happen and have no public price. They cost more than zero."),
-        blocks,
-    )
+        for term in entry["unpriced"]:
+            lacking = terms.setdefault((unpriced_term(term["term"], term["count"]), clean(term["reason"])), [])
+            name = clean(entry["profile"]).partition(": ")[0]
+            if name not in lacking:
+                lacking.append(name)
+    return terms
 
 
 def unpriced_term(term: str, number: float | None) -> str:
@@ -145,9 +146,30 @@ def unpriced_term(term: str, number: float | None) -> str:
     return label(term) if number is None else f"{label(term)} (× {si(number)})"
 
 
+def _unpriced(energy: list[Energy]) -> Markup:
+    heading = el("h3", "Not in these figures")
+    terms = missing_terms(energy)
+    if not terms:
+        return el("aside", heading, el("p", "Every term that occurs has a price."))
+    lead = el("p", "These events happen and have no public price. They cost more than zero.")
+    lines = [
+        el("li", el("b", term), f": {reason}. ", el("span", ", ".join(names), class_="soft"))
+        for (term, reason), names in terms.items()
+    ]
+    return el("aside", heading, lead, el("ul", lines))
+
+
 def _breakdown(entry: Energy) -> Markup | None:
-    if not entry["breakdown"]:
+    note = entry["note"]
+    if not entry["breakdown"] and not note:
         return None
-    lines = [[label(term), *_figures(interval, "J")] for term, interval in entry["breakdown"].items()]
     name = clean(entry["profile"])
-    return details(f"{name}: where the energy goes", table(f"Terms of {name}", _TERMS, rows(_TERMS, lines)))
+    rest = {"all priced terms": entry["priced"]} if "priced" in entry and entry["breakdown"] else {}
+    rest |= {f"{label(term)}, beside it and never added": value for term, value in entry.get("apart", {}).items()}
+    lines = [_term(label(term), value) for term, value in (entry["breakdown"] | rest).items()]
+    body = table(f"Terms of {name}", _TERMS, rows(_TERMS, lines)) if lines else None
+    return details(f"{name}: terms and conditions", note and el("p", note), body)
+
+
+def _term(name: str, interval: Interval) -> list[str]:
+    return [name, *_figures(interval, "J"), clean(interval.get("reason", ""))]

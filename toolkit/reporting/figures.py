@@ -11,10 +11,10 @@ from toolkit.reporting.schema import Interval
 from toolkit.reporting.units import NO_FIGURE, clean, compact, si, sides
 
 WIDTH = 720
-LEFT = 178  # room for names
+LEFT = 206  # room for names
 RIGHT = 178  # room for figures
 PLOT = WIDTH - LEFT - RIGHT
-ROW = 28
+ROW = 30
 BAR = 14
 AXIS = 26
 MARK = 22  # room for the name of a reference line
@@ -127,11 +127,16 @@ def _tick(x: float, top: float, bottom: float, text: str) -> Markup:
 
 
 def _name(name: str, y: float) -> Markup:
-    name = clean(name)
-    short = name if len(name) <= 22 else f"{name[:10]}…{name[-11:]}"
-    return el(
-        "text", el("title", name), short, x=LEFT - 10, y=y + ROW / 2 + 4.5, class_="name", text_anchor="end"
-    )
+    """A row's name; ``device: network`` takes two lines. The full text is in the tooltip."""
+    head, _, tail = clean(name).partition(": ")
+    middle = y + ROW / 2
+    first = _text(LEFT - 10, middle + (-1.5 if tail else 4.5), _short(head, 26), "name", "end")
+    second = _text(LEFT - 10, middle + 10.5, _short(tail, 38), "detail", "end") if tail else None
+    return el("g", el("title", name), first, second)
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-(limit // 2 - 1) :]}"
 
 
 def _bar(bar: Bar, y: float, x: _Scale) -> Markup:

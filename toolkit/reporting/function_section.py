@@ -31,18 +31,14 @@ def equivalence_section(entries: list[Equivalence]) -> Markup:
         "same sentences. The claim is equality, so one difference is a failure."
     )
     if not entries:
-        return section(
-            "function", "Did the function arrive?", lead, el("p", "No backend was compared in this run.")
-        )
+        return section("function", "Did the function arrive?", lead, el("p", "No backend was compared in this run."))
     lines = [row(_BACKENDS, _equivalence_cells(entry)) for entry in entries]
     whole = table("Backends against the reference simulator", _BACKENDS, el("tbody", lines))
     return section("function", "Did the function arrive?", lead, whole, [_layers(entry) for entry in entries])
 
 
 def _equivalence_cells(entry: Equivalence) -> list[str | Markup]:
-    outcome = {True: ("equal", "holds"), False: ("differs", "fails"), None: ("not run", "not tested")}[
-        equal(entry)
-    ]
+    outcome = {True: ("equal", "holds"), False: ("differs", "fails"), None: ("not run", "not tested")}[equal(entry)]
     return [
         join(entry["backend"], " ", el("span", entry["version"], class_="soft small")),
         entry["mode"],
@@ -60,21 +56,17 @@ def _layers(entry: Equivalence) -> Markup | None:
         return None
     wrong = sum(layer["mismatches"] > 0 for layer in entry["layers"])
     title = f"{entry['backend']} ({entry['student']}): {wrong} of {len(entry['layers'])} layers differ"
-    lines = [
-        [layer["name"], count(layer["compared"]), count(layer["mismatches"])] for layer in entry["layers"]
-    ]
+    lines = [[layer["name"], count(layer["compared"]), count(layer["mismatches"])] for layer in entry["layers"]]
     body = table(f"Layers of {clean(entry['backend'])}", _LAYERS, rows(_LAYERS, lines))
     first = entry["first_difference"]
-    found = first and el(
-        "p", "First difference: ", el("code", json.dumps(first, ensure_ascii=False, default=str))
-    )
+    found = first and el("p", "First difference: ", el("code", json.dumps(first, ensure_ascii=False, default=str)))
     return details(title, found, body, open_=bool(wrong) or first is not None)
 
 
 def accuracy_section(task: Task, sentences: list[Sentence]) -> Markup:
     """Bars from zero, each with its interval, the baselines as lines across them."""
     lead = (
-        f"Share of {clean(task['name'])} {clean(task['split'])} examples classified correctly. Whiskers are "
+        f"Share of examples classified correctly: {clean(task['name'])}, {clean(task['split'])}. Whiskers are "
         "95 % score intervals (Wilson) over examples; they do not cover variation between training seeds."
     )
     bars = [_accuracy_bar(task, form, value) for form, value in task["accuracy"].items()]
@@ -82,9 +74,7 @@ def accuracy_section(task: Task, sentences: list[Sentence]) -> Markup:
     lines.append((task["largest_class"], f"largest class {percent(task['largest_class'])}"))
     ticks = [(k / 5, f"{20 * k} %") for k in range(6)]
     picture = bar_chart("Accuracy by form of the model", bars, 1.0, ticks, lines)
-    shown = figure(
-        picture, f"Accuracy of each form; {count(task['examples'])} examples unless stated otherwise."
-    )
+    shown = figure(picture, f"Accuracy of each form; {count(task['examples'])} examples unless stated otherwise.")
     return section("accuracy", "How accurate is it?", lead, shown if bars else None, _sentences(sentences))
 
 
@@ -109,9 +99,7 @@ def _sentences(sentences: list[Sentence]) -> Markup | None:
         ]
         for sentence in sentences
     ]
-    return join(
-        el("h3", "A few sentences"), table("What the deployed student says", columns, rows(columns, lines))
-    )
+    return join(el("h3", "A few sentences"), table("What the deployed student says", columns, rows(columns, lines)))
 
 
 def probabilities(sentence: Sentence) -> str:
@@ -130,9 +118,7 @@ def activity_section(report: Report) -> Markup:
         "included. A synaptic operation is one spike delivered over one non-zero weight (NeuroBench)."
     )
     if not layers:
-        return section(
-            "activity", "How active is it?", lead, el("p", "No activity was recorded in this run.")
-        )
+        return section("activity", "How active is it?", lead, el("p", "No activity was recorded in this run."))
     picture = figure(_rates(layers), "Firing rate per layer, in the order of the graph.")
     columns = [
         Column("Layer"),

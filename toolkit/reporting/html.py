@@ -87,6 +87,4 @@ def _sections(report: Report) -> Markup:
 
 
 def _footer(report: Report) -> Markup:
-    return el(
-        "footer", f"Record format {report['schema']}. The figures on this page are those of report.json."
-    )
+    return el("footer", f"Record format {report['schema']}. The figures on this page are those of report.json.")

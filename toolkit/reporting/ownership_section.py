@@ -34,9 +34,7 @@ def ownership_section(mark: Watermark | None, demo: bool) -> Markup:
     notice = el("p", f"! {DEMO_NOTE}", class_="notice", role="note") if demo else None
     note = mark.get("note")
     said = el("p", note) if note and note.strip().lower() != DEMO_NOTE else None
-    promise = el(
-        "p", "Commitment, to be published before release: ", _code(mark["commitment"]), class_="small"
-    )
+    promise = el("p", "Commitment, to be published before release: ", _code(mark["commitment"]), class_="small")
     bars = [_bar(result, "") for result in mark["backends"]]
     bars += [_bar(result, "other") for result in mark["controls"]]
     picture = bar_chart("Watermark extraction rate", bars, 1.0, [(k / 4, f"{25 * k} %") for k in range(5)])
@@ -105,14 +103,10 @@ def left_out_section(entries: list[LeftOut]) -> Markup:
     """Parts of the run that did not take place, with what would make them."""
     lead = "A part that did not run is not a part that passed."
     if not entries:
-        return section(
-            "left-out", "What was left out?", lead, el("p", "Nothing: every stage of this run took place.")
-        )
+        return section("left-out", "What was left out?", lead, el("p", "Nothing: every stage of this run took place."))
     columns = [Column("Left out"), Column("Why"), Column("Next step")]
     lines = [[entry["what"], entry["why"], entry["next_step"]] for entry in entries]
-    return section(
-        "left-out", "What was left out?", lead, table("Left out of this run", columns, rows(columns, lines))
-    )
+    return section("left-out", "What was left out?", lead, table("Left out of this run", columns, rows(columns, lines)))
 
 
 def environment_section(environment: Environment) -> Markup:

@@ -74,7 +74,12 @@ class Unpriced(TypedDict):
 
 
 class Energy(TypedDict):
-    """One estimate. ``kind`` says in which group it is shown; without it, ``basis`` decides."""
+    """One estimate. ``kind`` says in which group it is shown; without it, ``basis`` decides.
+
+    ``joules`` is the total: its upper sides are ``None`` where a term without a price belongs to it.
+    ``priced`` is the sum of the other terms, ``apart`` what must never be added to it, and ``placement``
+    holds the ``advice`` which limit binds.
+    """
 
     profile: Text
     basis: Text
@@ -90,6 +95,9 @@ class Energy(TypedDict):
     grade: str | None
     note: str | None
     kind: NotRequired[Literal["chip", "device", "literature"]]
+    priced: NotRequired[Interval]
+    apart: NotRequired[dict[str, Interval]]
+    placement: NotRequired[dict[str, object]]
 
 
 class KeyLevel(TypedDict):
@@ -183,8 +191,9 @@ def validate(report: dict[str, Any]) -> None:
     for i, entry in enumerate(report["energy"]):
         _validate_interval(entry["joules"], f"energy[{i}].joules")
         _validate_interval(entry["seconds"], f"energy[{i}].seconds")
-        for term, interval in entry["breakdown"].items():
-            _validate_interval(interval, f"energy[{i}].breakdown.{term}")
+        for group in ("breakdown", "apart"):
+            for term, interval in entry.get(group, {}).items():
+                _validate_interval(interval, f"energy[{i}].{group}.{term}")
     for group in ("backends", "controls"):
         for i, result in enumerate((report["watermark"] or {}).get(group, [])):
             _validate_watermark(result, f"watermark.{group}[{i}]")

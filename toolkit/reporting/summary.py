@@ -14,7 +14,7 @@ Group = Literal["marginal", "all_in", "device", "literature"]
 
 GROUP_TITLES: dict[Group, str] = {
     "marginal": "Chips, per-operation (marginal) prices",
-    "all_in": "Chips, all-in figure (static power included)",
+    "all_in": "Chips, all-in figure (from whole-chip measurements; the basis says what it holds)",
     "device": "Conventional devices",
     "literature": "Literature convention: operation counts, not a chip",
 }
@@ -43,9 +43,7 @@ def wilson(fraction: float, examples: int) -> tuple[float, float]:
         return 0.0, 1.0
     z2 = _Z95**2
     centre = (fraction + z2 / (2 * examples)) / (1 + z2 / examples)
-    half = (
-        _Z95 / (1 + z2 / examples) * math.sqrt(fraction * (1 - fraction) / examples + z2 / (4 * examples**2))
-    )
+    half = _Z95 / (1 + z2 / examples) * math.sqrt(fraction * (1 - fraction) / examples + z2 / (4 * examples**2))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
@@ -64,6 +62,11 @@ def grouped(energy: list[Energy]) -> list[tuple[Group, list[Energy]]]:
     """Estimates by group, the given order kept: an order by size would be a ranking."""
     groups = [(group, [entry for entry in energy if group_of(entry) == group]) for group in GROUP_TITLES]
     return [(group, entries) for group, entries in groups if entries]
+
+
+def advice_of(entry: Energy) -> str:
+    """Which limit of the chip binds and what would fit; empty where the placement does not say."""
+    return clean(entry.get("placement", {}).get("advice") or "")
 
 
 def examples_of(task: Task, form: str) -> int:
@@ -101,9 +104,7 @@ def _function(report: Report) -> Verdict:
     compared = sum(entry["spikes_compared"] for entry in ran)
     differ = sum(entry["spike_mismatches"] for entry in ran)
     logits = sum(entry["logit_mismatches"] for entry in ran)
-    figures = (
-        f"{count(differ)} mismatches of {count(compared)} spikes compared, {count(logits)} logits differ"
-    )
+    figures = f"{count(differ)} mismatches of {count(compared)} spikes compared, {count(logits)} logits differ"
     if wrong:
         names = ", ".join(dict.fromkeys(clean(entry["backend"]) for entry in wrong))
         return Verdict(question, "fails", f"{len(wrong)} of {len(ran)} runs differ ({names}): {figures}.")
@@ -131,9 +132,7 @@ def _accuracy(task: Task) -> Verdict:
 
 def _cost(energy: list[Energy]) -> Verdict:
     question = "What would it cost?"
-    chips = [
-        entry for group, entries in grouped(energy) if group in ("marginal", "all_in") for entry in entries
-    ]
+    chips = [entry for group, entries in grouped(energy) if group in ("marginal", "all_in") for entry in entries]
     if not chips:
         return Verdict(question, "not tested", "No chip was estimated in this run.")
     status: Status = "estimate" if any(entry["fits"] is not False for entry in chips) else "caution"
@@ -148,7 +147,7 @@ def _cost_of(entry: Energy) -> str:
         parts.append(f"{count(entry['cores'])} cores")
     text = f"{clean(entry['profile'])}: {'; '.join(parts)}"
     if entry["fits"] is False:
-        text += "; DOES NOT FIT"
+        text += f"; DOES NOT FIT ({advice})" if (advice := advice_of(entry)) else "; DOES NOT FIT"
     if entry["unpriced"]:
         terms = "term" if len(entry["unpriced"]) == 1 else "terms"
         text += f"; {len(entry['unpriced'])} {terms} without a price"
@@ -168,11 +167,13 @@ def _ownership(report: Report) -> Verdict:
         f"controls; largest p over the backends: {probability(worst['p_value'])}."
     )
     if is_demo(report):
-        return Verdict(question, "caution", f"{DEMO_NOTE.replace('demo', 'Demo', 1)}. {text}")
+        text = f"{DEMO_NOTE.replace('demo', 'Demo', 1)}. {text}"
     if false_claims:
         return Verdict(question, "fails", f"The test also claims a model without the mark. {text}")
     if passed < len(results):
         return Verdict(question, "fails", text)
+    if is_demo(report):
+        return Verdict(question, "caution", text)
     if not controls or any(result["key_level"] is None for result in results):
         return Verdict(question, "caution", f"{text} Clean controls or the key-level rate are missing.")
     return Verdict(question, "holds", text)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.reporting.cost_section import reasons, unpriced_term
+from toolkit.reporting.cost_section import missing_terms, reasons
 from toolkit.reporting.function_section import probabilities, rate, synops
 from toolkit.reporting.ownership_section import key_level
 from toolkit.reporting.schema import Energy, Equivalence, Interval, Report, WatermarkResult, validate
@@ -20,6 +20,7 @@ from toolkit.reporting.summary import (
     GROUP_TITLES,
     equal,
     examples_of,
+    group_of,
     grouped,
     is_demo,
     provenance,
@@ -103,9 +104,7 @@ def _equivalence(entries: list[Equivalence]) -> Table:
     columns = ("Backend", "Sentences", "Spikes", "Logits", "Time", "Result")
     table = _table("Equal spikes", *columns, left=(0, 5))
     for entry in entries:
-        spikes = _lines(
-            f"{count(entry['spike_mismatches'])} mismatches", f"of {count(entry['spikes_compared'])}"
-        )
+        spikes = _lines(f"{count(entry['spike_mismatches'])} mismatches", f"of {count(entry['spikes_compared'])}")
         name = _lines(f"{entry['backend']} {entry['version']}", f"{entry['student']}, {entry['mode']}")
         logits, samples = count(entry["logit_mismatches"]), count(entry["samples"])
         _row(table, name, samples, spikes, logits, duration(entry["seconds"]), _result(entry))
@@ -167,12 +166,15 @@ def _print_energy(energy: list[Energy], console: Console) -> None:
         for entry in entries:
             _row(table, *_energy_cells(entry))
         console.print(table)
+    gaps = Table(box=None, show_header=False, pad_edge=False)
+    gaps.add_column(overflow="fold", ratio=1)
+    gaps.add_column(overflow="fold", ratio=4)
     for entry in energy:
-        if note := reasons(entry):
-            console.print(Text(f"  {clean(entry['profile'])}: {note}"))
-        terms = ", ".join(unpriced_term(t["term"], t["count"]) for t in entry["unpriced"])
-        if terms:
-            console.print(Text(f"  {clean(entry['profile'])}, not in the figures (no public price): {terms}"))
+        if (reason := reasons(entry)) and group_of(entry) != "literature":
+            _row(gaps, entry["profile"], reason)
+    for (term, _), names in missing_terms(energy).items():
+        _row(gaps, term, f"no public price, not in the figures of {', '.join(names)}")
+    console.print(gaps)
     console.print()
 
 
@@ -201,8 +203,7 @@ def _ownership_cells(result: WatermarkResult) -> list[str | Text]:
     hits = f"{count(result['hits'])}/{count(result['queries'])}"
     figures = [percent(result["wesr"]), percent(result["p0"]), probability(result["p_value"])]
     verdict = _lines(*re.split(r"(?<=,) | (?=\()", result["verdict"]))
-    passes, bracket, bound = key_level(result).partition(" (")
-    return [hits, *figures, _lines(passes, bracket.strip() + bound), verdict]
+    return [hits, *figures, _lines(*re.split(r"(?<=,) | (?=\()", key_level(result))), verdict]
 
 
 def _print_record(report: Report, console: Console) -> None:

@@ -8,9 +8,7 @@ import unicodedata
 from toolkit.reporting.schema import Interval
 
 NO_FIGURE = "no public figure"
-_PREFIXES = dict(
-    zip(range(-18, 18, 3), ("a", "f", "p", "n", "µ", "m", "", "k", "M", "G", "T", "P"), strict=True)
-)
+_PREFIXES = dict(zip(range(-18, 18, 3), ("a", "f", "p", "n", "µ", "m", "", "k", "M", "G", "T", "P"), strict=True))
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 _DIRECTION = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
@@ -125,9 +123,7 @@ def clean(value: object) -> str:
     reader sees; newlines and tabs become spaces.
     """
     spaced = str(value).replace("\r\n", " ").translate({9: " ", 10: " ", 13: " "})
-    return "".join(
-        "\ufffd" if c in _DIRECTION or unicodedata.category(c) in _UNPRINTABLE else c for c in spaced
-    )
+    return "".join("\ufffd" if c in _DIRECTION or unicodedata.category(c) in _UNPRINTABLE else c for c in spaced)
 
 
 def _harmful(character: str) -> bool:

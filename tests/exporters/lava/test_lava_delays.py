@@ -14,9 +14,7 @@ from tests.exporters.lava.student import make_graph, make_student
 
 
 def student_plan(kind: str, blocks: int, steps: int = 4) -> Plan:
-    student = make_student(
-        np.random.default_rng(3), *[kind] * blocks, width=8, tokens=4, steps=steps, heads=2
-    )
+    student = make_student(np.random.default_rng(3), *[kind] * blocks, width=8, tokens=4, steps=steps, heads=2)
     return build_plan(make_graph(student))
 
 

@@ -152,9 +152,7 @@ def test_thresholds_with_and_without_the_tie_margin_plan_alike(graph: Graph) -> 
 def equal(a: Plan, b: Plan) -> bool:
     same = all(np.array_equal(a.weights[key], b.weights[key]) for key in a.weights)
     sizes = ("steps", "tokens", "channels", "classes", "latency", "processes", "connections")
-    return (
-        same and a.weights.keys() == b.weights.keys() and all(getattr(a, k) == getattr(b, k) for k in sizes)
-    )
+    return same and a.weights.keys() == b.weights.keys() and all(getattr(a, k) == getattr(b, k) for k in sizes)
 
 
 def test_a_plan_survives_its_folder(graph: Graph, tmp_path: Path, runtime_plan: ModuleType) -> None:

@@ -159,7 +159,7 @@ def test_the_run_ends_with_the_process_that_started_it(
     np.save(tmp_path / "inputs.npy", inputs)
     python = faulty_python(tmp_path, lava_python, "deaf")
     caller = subprocess.Popen([sys.executable, "-c", CALLER, str(tmp_path), str(python)])
-    until(lambda: (tmp_path / "notes.json").exists())
+    until((tmp_path / "notes.json").exists)
     caller.kill()
     caller.wait()
     until(lambda: traces(tmp_path) == ([], []))

@@ -32,22 +32,16 @@ def test_versions_are_those_that_the_packages_give_themselves() -> None:
     assert (versions["cuda"] is None) == (not torch.cuda.is_available())
 
 
-def test_lavas_version_is_the_one_its_interpreter_imports(
-    lava_python: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lavas_version_is_the_one_its_interpreter_imports(lava_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ask = "import platform, lava, os; print(platform.python_version())"
-    python = subprocess.run(
-        [lava_python, "-c", ask], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    python = subprocess.run([lava_python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", str(lava_python))
     seen = found(doctor.check())["lava"]
     assert seen is not None and python in seen and python.startswith("3.10.") and "0.10.0" in seen
 
 
 @pytest.mark.parametrize("interpreter", ["no/such/python", sys.executable, "/bin/true"])
-def test_an_interpreter_without_lava_counts_as_missing(
-    interpreter: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interpreter_without_lava_counts_as_missing(interpreter: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", interpreter)
     assert found(doctor.check())["lava"] is None
 

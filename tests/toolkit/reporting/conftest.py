@@ -31,9 +31,7 @@ def equivalence(backend: str, version: str, mode: str, student: str, seconds: fl
     }
 
 
-def estimate(
-    profile: str, basis: str, joules: dict[str, Any], seconds: dict[str, Any], **more: Any
-) -> dict[str, Any]:
+def estimate(profile: str, basis: str, joules: dict[str, Any], seconds: dict[str, Any], **more: Any) -> dict[str, Any]:
     entry = {
         "profile": profile,
         "basis": basis,
@@ -154,9 +152,7 @@ def report() -> dict[str, Any]:
                 ownership("simulator", 193, 3.1e-37, "proven (demo key, proves nothing)"),
                 ownership("lava", 191, 8.8e-36, "proven (demo key, proves nothing)"),
             ],
-            "controls": [
-                ownership("clean student, seed 7", 101, 0.93, "not proven (demo key, proves nothing)")
-            ],
+            "controls": [ownership("clean student, seed 7", 101, 0.93, "not proven (demo key, proves nothing)")],
         },
         "environment": {
             "versions": {"spikeport": "0.1.0", "torch": "2.13.0", "nir": "1.0.8", "lava-nc": "0.10.0"},

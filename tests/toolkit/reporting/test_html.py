@@ -73,9 +73,7 @@ def test_hostile_text_stays_text(report: dict[str, Any], text: str) -> None:
     report["sentences"][0]["text"] = text
     report["sentences"][0]["probabilities"] = {text: 1.0, "b": 0.0}
     report["task"]["name"] = report["left_out"][0]["why"] = report["environment"]["device"] = text
-    report["activity"][0]["name"] = report["energy"][0]["profile"] = report["equivalence"][0]["backend"] = (
-        text
-    )
+    report["activity"][0]["name"] = report["energy"][0]["profile"] = report["equivalence"][0]["backend"] = text
     report["watermark"]["backends"][0]["backend"] = report["energy"][0]["unpriced"][0]["reason"] = text
     page = Page(render_html(report))
     assert page.text.count(" ".join(text.split())) >= 8

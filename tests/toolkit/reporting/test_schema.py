@@ -80,11 +80,7 @@ def test_names_each_mistyped_field(report: dict[str, Any]) -> None:
     for path in fields(report):
         broken = json.loads(text)
         at(broken, path[:-1])[path[-1]] = wrong
-        outer = (
-            written(path[:-1])
-            if "probabilities" in path[:-1] or path[:-1] == ("environment", "seed")
-            else None
-        )
+        outer = written(path[:-1]) if "probabilities" in path[:-1] or path[:-1] == ("environment", "seed") else None
         with pytest.raises(SpikeportError, match=rf"^report field {re.escape(outer or written(path))}: "):
             validate(broken)
 

@@ -26,9 +26,7 @@ def make_stream(spikes: np.ndarray, plan: Plan) -> np.ndarray:
     """
     expected = (plan.steps, plan.channels, plan.tokens)
     if spikes.ndim != 4 or spikes.shape[1:] != expected or spikes.dtype != np.bool_ or not len(spikes):
-        raise InputError(
-            f"spikes: {spikes.dtype} {spikes.shape}, this plan needs bool (samples, *{expected})"
-        )
+        raise InputError(f"spikes: {spikes.dtype} {spikes.shape}, this plan needs bool (samples, *{expected})")
     rows = spikes.transpose(3, 2, 0, 1).reshape(plan.tokens * plan.channels, -1)
     stream = np.zeros((rows.shape[0], rows.shape[1] + plan.latency), np.int32)
     stream[:, : rows.shape[1]] = rows

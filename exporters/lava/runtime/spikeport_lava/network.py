@@ -25,9 +25,7 @@ OUT_PORTS = {"linear": "a_out", "source": "s_out", "lif": "s_out"}
 SINKS = ("spike_sink", "integer_sink")
 
 
-def build_network(
-    plan: Plan, stream: np.ndarray, files: dict[str, Path], run_steps: int
-) -> dict[str, AbstractProcess]:
+def build_network(plan: Plan, stream: np.ndarray, files: dict[str, Path], run_steps: int) -> dict[str, AbstractProcess]:
     """Processes by name, connected.
 
     Args:
@@ -61,9 +59,7 @@ def _connect(source: AbstractProcess, out_port: str, target: AbstractProcess, in
 def _linear(spec: Spec, plan: Plan) -> Sparse:
     # num_message_bits > 0 keeps residual sums above 1 and is the fast path; the sign mode is given
     # because Lava otherwise derives it from the data.
-    matrix = kron(
-        identity(plan.tokens, dtype=np.int32), csr_matrix(plan.weights[spec["name"]], dtype=np.int32)
-    )
+    matrix = kron(identity(plan.tokens, dtype=np.int32), csr_matrix(plan.weights[spec["name"]], dtype=np.int32))
     return Sparse(
         weights=matrix.tocsr().astype(np.int32),
         weight_exp=spec["weight_exp"],

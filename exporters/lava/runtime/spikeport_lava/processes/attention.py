@@ -80,9 +80,7 @@ class MaskAttention(AbstractProcess):
     ) -> None:
         if not 0 <= valid_channel < valid_channels:
             raise ValueError(f"{name}: valid channel {valid_channel} is outside 0..{valid_channels - 1}")
-        super().__init__(
-            tokens=tokens, width=width, threshold=threshold, valid_channel=valid_channel, name=name
-        )
+        super().__init__(tokens=tokens, width=width, threshold=threshold, valid_channel=valid_channel, name=name)
         size = (tokens * width,)
         self.q_in = InPort(shape=size)
         self.k_in = InPort(shape=size)

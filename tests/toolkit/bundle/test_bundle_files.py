@@ -1,0 +1,114 @@
+"""What a bundle holds: the same bytes every time, and figures that plain numpy gives too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.toolkit.conftest import snapshot
+from tests.toolkit.small_students import run_student, word_pieces
+from toolkit.backends.simulator import Simulator
+from toolkit.backends.torch_student import TorchStudent
+from toolkit.bundle.reader import open_bundle
+from toolkit.bundle.writer import write_bundle
+
+FILES = {"README.md", "encoder.safetensors", "golden.npz", "manifest.json", "model.nir", "tokenizer.json"}
+SHORT = ["bad", "i liked it a lot", "not bad"]
+
+
+@pytest.fixture(params=["ssa", "sdsa"])
+def pair(request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """A student folder and its bundle."""
+    name = "small" if request.param == "ssa" else "small_sdsa"
+    return request.getfixturevalue(name), request.getfixturevalue(f"{name}_bundle")
+
+
+def test_the_same_student_gives_the_same_bytes(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    student, bundle = pair
+    write_bundle(student, tmp_path / "again")
+    assert snapshot(tmp_path / "again") == snapshot(bundle)
+    write_bundle(student, tmp_path / "again")  # over itself
+    assert snapshot(tmp_path / "again") == snapshot(bundle)
+
+
+def test_the_manifest_lists_every_other_file_and_the_student_it_came_from(pair: tuple[Path, Path]) -> None:
+    student, bundle = pair
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    assert {p.name for p in bundle.iterdir()} == FILES
+    assert manifest["files"] == {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in snapshot(bundle).items()
+        if name != "manifest.json"
+    }
+    weights = (student / "student.safetensors").read_bytes()
+    assert manifest["student_sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+def test_tables_are_the_students_int16_tables(pair: tuple[Path, Path]) -> None:
+    student, bundle = (load_file(f / n) for f, n in zip(pair, ("student.safetensors", "encoder.safetensors"), strict=True))
+    for name in ("tokens", "positions"):
+        assert bundle[name].dtype == np.int16
+        assert np.array_equal(bundle[name], student[f"encoder.{name}"])
+
+
+def test_golden_traces_are_what_numpy_computes(pair: tuple[Path, Path]) -> None:
+    student, bundle = pair
+    golden = open_bundle(bundle).golden()
+    logits, spikes = run_student(student, *word_pieces(golden.sentences, 8))
+    assert np.array_equal(golden.logits, logits) and logits.any()
+    for name, expected in spikes.items():
+        assert expected.any() and not expected.all(), f"{name} shows nothing"
+        assert np.array_equal(golden.spikes[name], expected), name
+    assert np.array_equal(golden.inputs[:, :, :-1], spikes["code"])
+
+
+def test_proved_bounds_hold_the_currents_that_numpy_can_reach(small: Path, small_bundle: Path) -> None:
+    """Currents of the extreme inputs: every message at its largest where the weight helps, else 0."""
+    tensors = {k: v.astype(np.int64) for k, v in load_file(small / "student.safetensors").items()}
+    bounds = open_bundle(small_bundle).manifest.bounds
+    for name, largest in (("block0.q", 1), ("block0.fc1", 2), ("block1.v", 3), ("block1.fc1", 4), ("readout", 5)):
+        weight, bias = 2 * tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+        high = largest * np.maximum(weight, 0).sum(1) + np.maximum(bias, 0)
+        low = largest * np.minimum(weight, 0).sum(1) + np.minimum(bias, 0)
+        assert (bounds[name]["low"], bounds[name]["high"]) == (low.min(), high.max())
+        assert bounds[name]["limit"] == (2**24 if name == "readout" else 16384)
+        assert bounds[name]["kind"] == "proved"
+    assert bounds["block0.attention"]["high"] == 8 * 16 // 2  # every key, value and query spike of a head
+
+
+@pytest.mark.parametrize("tokens", [16, 64])
+def test_logits_do_not_depend_on_the_number_of_slots(pair: tuple[Path, Path], tmp_path: Path, tokens: int) -> None:
+    student, _ = pair
+    write_bundle(student, tmp_path / "wide", tokens)
+    bundle = open_bundle(tmp_path / "wide")
+    assert bundle.manifest.tokens == tokens
+    batch = bundle.encoder.encode(SHORT)
+    logits, spikes = run_student(student, *word_pieces(SHORT, 8))
+    for backend in (Simulator(bundle.graph), TorchStudent(student)):
+        seen = backend.run(batch, record=True)
+        assert np.array_equal(seen.logits[..., :8], logits) and not seen.logits[..., 8:].any()
+        for name, expected in spikes.items():
+            assert np.array_equal(seen.spikes[name][..., :8], expected), (backend.name, name)
+            assert not seen.spikes[name][..., 8:].any()
+
+
+def test_stock_snntorch_reads_the_sdsa_bundle_and_refuses_the_ssa_one(
+    small_sdsa: Path, small_sdsa_bundle: Path, small_bundle: Path
+) -> None:
+    pytest.importorskip("snntorch")
+    from exporters.nir.errors import GraphError
+    from toolkit.backends.snntorch_reader import SnnTorchReader
+
+    bundle = open_bundle(small_sdsa_bundle)
+    logits, spikes = run_student(small_sdsa, *word_pieces(SHORT, 8))
+    seen = SnnTorchReader(small_sdsa_bundle / "model.nir").run(bundle.encoder.encode(SHORT), record=True)
+    assert np.array_equal(seen.logits, logits)
+    for name, expected in spikes.items():
+        assert np.array_equal(seen.spikes[name], expected), name
+    with pytest.raises(GraphError, match="stock nir.read refuses"):
+        SnnTorchReader(small_bundle / "model.nir")
