@@ -79,7 +79,8 @@ class _Builder:
         if name in self.packing.nodes or isinstance(node, TokenLinear) or name == self.graph.input:
             return []
         if isinstance(node, Attention):
-            return [Operation(name, "attention", dtype=self._kernel_dtype(node), parts=self._parts(name, node))]
+            parts = self.packing.parts(name, self.entering[name], self.signals)
+            return [Operation(name, "attention", dtype=self._kernel_dtype(node), parts=parts)]
         edges = tuple(self._edge(s) for s in self._narrow_first(name))
         product, joins = self._product(edges)
         own = Operation(name, self._path(node), edges, product, self._dtype(name), self.entering[name].bound)

@@ -69,17 +69,18 @@ def reasons(entry: Energy) -> str:
 
     The entry's own note stands in where an interval gives no reason.
     """
-    said = []
-    for name, interval in (("Energy", entry["joules"]), ("Latency", entry["seconds"])):
+    said: dict[str, list[str]] = {}
+    for name, interval in (("energy", entry["joules"]), ("latency", entry["seconds"])):
         if None in sides(interval):
-            said.append(f"{name}: {clean(interval.get('reason') or _default_reason(entry, name))}")
-    return " ".join(text if text.endswith(".") else f"{text}." for text in dict.fromkeys(said))
+            reason = clean(interval.get("reason") or _default_reason(entry, name)).rstrip(".")
+            said.setdefault(reason, []).append(name)
+    return " ".join(f"{' and '.join(names).capitalize()}: {reason}." for reason, names in said.items())
 
 
 def _default_reason(entry: Energy, name: str) -> str:
-    if group_of(entry) == "literature" and name == "Latency":
-        return "an operation count has no time."
-    return entry["note"] or f"{NO_FIGURE}, and the report gives no reason."
+    if group_of(entry) == "literature" and name == "latency":
+        return "an operation count has no time"
+    return entry["note"] or f"{NO_FIGURE}, and the report gives no reason"
 
 
 def _price_group(group: Group, entries: list[Energy]) -> Markup:

@@ -131,7 +131,7 @@ def _name(name: str, y: float) -> Markup:
     head, _, tail = clean(name).partition(": ")
     middle = y + ROW / 2
     first = _text(LEFT - 10, middle + (-1.5 if tail else 4.5), _short(head, 26), "name", "end")
-    second = _text(LEFT - 10, middle + 10.5, _short(tail, 38), "detail", "end") if tail else None
+    second = _text(LEFT - 10, middle + 10.5, _short(tail, 32), "detail", "end") if tail else None
     return el("g", el("title", name), first, second)
 
 

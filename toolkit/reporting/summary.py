@@ -143,11 +143,13 @@ def _cost_of(entry: Energy) -> str:
     parts = [span(entry["joules"], "J")]
     if sides(entry["seconds"]) != (None, None, None):
         parts.append(span(entry["seconds"], "s"))
-    if entry["cores"] is not None:
+    misfit = entry["fits"] is False
+    advice = advice_of(entry)
+    if entry["cores"] is not None and not (misfit and advice):
         parts.append(f"{count(entry['cores'])} cores")
+    if misfit:
+        parts.append(f"DOES NOT FIT: {advice}" if advice else "DOES NOT FIT")
     text = f"{clean(entry['profile'])}: {'; '.join(parts)}"
-    if entry["fits"] is False:
-        text += f"; DOES NOT FIT ({advice})" if (advice := advice_of(entry)) else "; DOES NOT FIT"
     if entry["unpriced"]:
         terms = "term" if len(entry["unpriced"]) == 1 else "terms"
         text += f"; {len(entry['unpriced'])} {terms} without a price"

@@ -101,6 +101,9 @@ def energy() -> list[dict[str, Any]]:
             chips=1,
             fits=True,
             unpriced=[host],
+            breakdown={"synapse": interval(9.9e-5, None, 1.9e-4) | {"reason": "two recordings, no centre"}},
+            priced=interval(9.9e-5, None, 1.9e-4),
+            apart={"static": interval(2.4e-6, None, 4.8e-6)},
             grade="inferred",
             note="All-in range inferred from one published workload.",
         ),
@@ -110,6 +113,7 @@ def energy() -> list[dict[str, Any]]:
             interval(None),
             interval(None),
             fits=False,
+            placement={"advice": "16 cores of 9, bound by cores"},
             note="Speck publishes no energy per operation; nine convolution cores hold no transformer.",
         ),
         estimate(

@@ -14,8 +14,8 @@ from toolkit.reporting import validate
 
 Path = tuple[str | int, ...]
 # Objects whose keys are data, and fields that a report may do without.
-FREE = {"accuracy", "baselines", "examples_by_form", "breakdown", "versions", "probabilities"}
-OPTIONAL = {"examples_by_form"}
+FREE = {"accuracy", "baselines", "examples_by_form", "breakdown", "apart", "versions", "probabilities"}
+OPTIONAL = {"examples_by_form", "priced", "apart", "placement", "reason"}
 
 
 def fields(value: Any, path: Path = ()) -> Iterator[Path]:

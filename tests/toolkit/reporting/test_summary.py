@@ -60,7 +60,7 @@ def test_cost_keeps_bounds_and_leaves_conventions_out(report: dict[str, Any]) ->
     lines = text.split("\n")
     assert status == "estimate"
     assert lines[0] == "loihi1: at least 76 µJ; at most 4.1 ms; 44 cores; 2 terms without a price."
-    assert "speck: no public figure; DOES NOT FIT." in lines
+    assert "speck: no public figure; DOES NOT FIT: 16 cores of 9, bound by cores." in lines
     assert "45 nm" not in text and "H200" not in text
 
 
@@ -76,6 +76,10 @@ def test_demo_key_never_proves(report: dict[str, Any]) -> None:
     status, text = verdicts(report)[3]
     assert status == "caution"
     assert text.startswith("Demo key, proves nothing.")
+    report["watermark"]["backends"][0]["verdict"] = "not proven (demo key, proves nothing)"
+    status, text = verdicts(report)[3]
+    assert status == "fails"
+    assert text.startswith("Demo key, proves nothing. The test passes on 1 of 2 backends")
 
 
 def real_key(report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -48,6 +48,8 @@ def test_words_carry_the_status_without_colour(report: dict[str, Any]) -> None:
         "Run on hardware: Nothing",
         "demo key, proves nothing",
         "≥ 76 µJ",
+        "barrier (× 132)",
+        "Energy and latency: Speck publishes no energy per operation",
     ):
         assert words in text
     report["equivalence"][3]["logit_mismatches"] = 2
