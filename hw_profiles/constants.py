@@ -28,9 +28,7 @@ def parse_constants(
     return found
 
 
-def _constant(
-    name: str, entry: object, quantity: Quantity, where: str, group: str, allow_memory: bool
-) -> Constant:
+def _constant(name: str, entry: object, quantity: Quantity, where: str, group: str, allow_memory: bool) -> Constant:
     if not isinstance(entry, dict):
         raise ProfileError(f"{where}: {entry!r} has no unit, grade or source; write a table with them")
     if unknown := sorted(set(entry) - _FIELDS):
@@ -64,17 +62,13 @@ def _scale(unit: str, quantity: Quantity, where: str) -> float:
     dimension, scale = UNITS[unit]
     if dimension != quantity.dimension:
         fitting = ", ".join(u for u, (d, _) in UNITS.items() if d == quantity.dimension)
-        raise ProfileError(
-            f"{where}: unit {unit!r} measures {dimension}, not {quantity.dimension}; use {fitting}"
-        )
+        raise ProfileError(f"{where}: unit {unit!r} measures {dimension}, not {quantity.dimension}; use {fitting}")
     return scale
 
 
 def _check_evidence(entry: dict[str, Any], quantity: Quantity, where: str, allow_memory: bool) -> None:
     if entry["kind"] not in quantity.kinds:
-        raise ProfileError(
-            f"{where}: kind {entry['kind']!r}, allowed: {', '.join(quantity.kinds)}; correct it"
-        )
+        raise ProfileError(f"{where}: kind {entry['kind']!r}, allowed: {', '.join(quantity.kinds)}; correct it")
     if entry["grade"] not in GRADES:
         raise ProfileError(f"{where}: grade {entry['grade']!r}, allowed: {', '.join(GRADES)}; correct it")
     if entry["grade"] == "M" and not allow_memory:
@@ -84,17 +78,10 @@ def _check_evidence(entry: dict[str, Any], quantity: Quantity, where: str, allow
 def _interval(entry: dict[str, Any], where: str) -> Interval:
     given = [key for key in ("value", *SIDES) if key in entry]
     if not given or ("value" in given and len(given) > 1):
-        raise ProfileError(
-            f"{where}: give either value, or some of low, nominal, high; found {given or 'none'}"
-        )
+        raise ProfileError(f"{where}: give either value, or some of low, nominal, high; found {given or 'none'}")
     for key in given:
         number = entry[key]
-        if (
-            isinstance(number, bool)
-            or not isinstance(number, int | float)
-            or not math.isfinite(number)
-            or number < 0
-        ):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number < 0:
             raise ProfileError(f"{where}: {key} {number!r} is not a non-negative finite number; correct it")
     sides = [entry.get("value", entry.get(side)) for side in SIDES]
     known = [float(side) for side in sides if side is not None]
@@ -106,9 +93,7 @@ def _interval(entry: dict[str, Any], where: str) -> Interval:
     return Interval.of((None if side is None else float(side) for side in sides), str(reason))
 
 
-def _check_magnitude(
-    value: Interval, entry: dict[str, Any], quantity: Quantity, scale: float, where: str
-) -> None:
+def _check_magnitude(value: Interval, entry: dict[str, Any], quantity: Quantity, scale: float, where: str) -> None:
     if isinstance(entry.get("unusual"), str) and entry["unusual"].strip():
         return
     for side, number in zip(SIDES, value.sides, strict=True):

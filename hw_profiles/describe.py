@@ -28,9 +28,7 @@ def _table(constants: list[Constant]) -> list[str]:
     lines = []
     for c in constants:
         mark = ", inferred" if c.inferred else ""
-        lines.append(
-            f"  {c.name:<{names}}  {figure(c):<{figures}}  {c.kind}{mark}, grade {c.grade}: {c.condition}"
-        )
+        lines.append(f"  {c.name:<{names}}  {figure(c):<{figures}}  {c.kind}{mark}, grade {c.grade}: {c.condition}")
         lines.append(f"  {'':<{names}}  source: {c.source}")
         if not c.value.complete:
             lines.append(f"  {'':<{names}}  no other side: {c.value.reason}")

@@ -24,9 +24,7 @@ _CHOICES = {
 def list_profiles() -> list[str]:
     """Names of the profiles that come with the package."""
     folder = resources.files("hw_profiles.chips")
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 def load_profile(name_or_path: str | Path, *, allow_memory: bool = False) -> Profile:
@@ -58,9 +56,7 @@ def parse_profile(text: str, origin: str, *, allow_memory: bool = False) -> Prof
     _check_top(table, origin)
     constants = parse_constants(table, "constants", CONSTANTS, origin, allow_memory)
     if {c.kind for c in constants.values()} >= {"marginal", "all_in"}:
-        raise ProfileError(
-            f"profile {origin}: holds marginal and all_in figures, which never add up; split it in two"
-        )
+        raise ProfileError(f"profile {origin}: holds marginal and all_in figures, which never add up; split it in two")
     return Profile(
         name=table["name"],
         title=table["title"],
@@ -79,16 +75,12 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(
-            f"profile {path}: cannot be read ({type(error).__name__}); check the path"
-        ) from None
+        raise ProfileError(f"profile {path}: cannot be read ({type(error).__name__}); check the path") from None
 
 
 def _check_top(table: dict[str, Any], origin: str) -> None:
     if table.get("schema") != SCHEMA:
-        raise ProfileError(
-            f"profile {origin}: schema {table.get('schema')!r}, this reader knows {SCHEMA}; update it"
-        )
+        raise ProfileError(f"profile {origin}: schema {table.get('schema')!r}, this reader knows {SCHEMA}; update it")
     if unknown := sorted(set(table) - _TOP):
         raise ProfileError(f"profile {origin}: unknown key {unknown[0]!r}; known: {', '.join(sorted(_TOP))}")
     for key in sorted(_TOP - {"schema", "constants", "capacity", "unpriced"}):
@@ -96,9 +88,7 @@ def _check_top(table: dict[str, Any], origin: str) -> None:
             raise ProfileError(f"profile {origin}: {key} is missing or not a text; add it")
     for key, choices in _CHOICES.items():
         if table[key] not in choices:
-            raise ProfileError(
-                f"profile {origin}: {key} {table[key]!r} is not one of {', '.join(choices)}; choose one"
-            )
+            raise ProfileError(f"profile {origin}: {key} {table[key]!r} is not one of {', '.join(choices)}; choose one")
     for key, form in (("constants", dict), ("capacity", dict), ("unpriced", list)):
         if not isinstance(table.get(key, form()), form):
             shape = "table" if form is dict else "list of tables"
@@ -112,9 +102,7 @@ def _unpriced(entry: object, origin: str) -> Unpriced:
         or sorted(entry) != sorted(keys)
         or not all(isinstance(v, str) for v in entry.values())
     ):
-        raise ProfileError(
-            f"profile {origin}: unpriced entry {entry!r}: needs the texts {', '.join(keys)}; correct it"
-        )
+        raise ProfileError(f"profile {origin}: unpriced entry {entry!r}: needs the texts {', '.join(keys)}; correct it")
     if entry["count"] not in COUNTS or entry["scope"] not in ("core", "outside"):
         raise ProfileError(
             f"profile {origin}: unpriced {entry['term']!r}: count must be one of {', '.join(COUNTS)}, "

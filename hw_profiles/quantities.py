@@ -57,9 +57,7 @@ class Quantity:
 
 
 CONSTANTS: dict[str, Quantity] = {
-    "synaptic_event": Quantity(
-        "energy", 5e-13, 1e-9, OPERATION, "per spike delivered over one stored synapse"
-    ),
+    "synaptic_event": Quantity("energy", 5e-13, 1e-9, OPERATION, "per spike delivered over one stored synapse"),
     "neuron_update_active": Quantity("energy", 5e-12, 5e-9, OPERATION, "per update of a neuron with input"),
     "neuron_update_idle": Quantity("energy", 5e-12, 5e-9, OPERATION, "per update of a neuron without input"),
     "neuron_spike": Quantity("energy", 1e-12, 5e-9, OPERATION, "per spike emitted, besides the update"),

@@ -115,9 +115,7 @@ class Profile:
         if constant is None:
             return None
         return next(
-            side
-            for side in (constant.value.nominal, constant.value.high, constant.value.low)
-            if side is not None
+            side for side in (constant.value.nominal, constant.value.high, constant.value.low) if side is not None
         )
 
     @property

@@ -83,9 +83,7 @@ def ann_on_gpu(shape: AnnShape, precision: Precision, profile: Profile | str = "
     """An ANN at batch 1 on a GPU: E = P_idle * t + e_flop * FLOP + e_byte * bytes."""
     size = BYTES[precision]
     what = f"{shape.name}, {precision.upper()}, dense"
-    return _gpu(
-        profile, precision, what, shape.flops, shape.weights * size, shape.activations * size, shape.layers
-    )
+    return _gpu(profile, precision, what, shape.flops, shape.weights * size, shape.activations * size, shape.layers)
 
 
 def spiking_on_gpu(
@@ -104,9 +102,7 @@ def spiking_on_gpu(
 
 def ann_at_45nm(shape: AnnShape, precision: Precision) -> EnergyEstimate:
     """An ANN by the 45 nm convention: multiply-accumulates times 4.6 pJ (FP32) or 0.23 pJ (INT8)."""
-    return _convention(
-        f"cmos45-{precision}", f"{shape.name}, {precision.upper()}", float(shape.macs), 0.0, None
-    )
+    return _convention(f"cmos45-{precision}", f"{shape.name}, {precision.upper()}", float(shape.macs), 0.0, None)
 
 
 def spiking_literature(activity: Activity, analog_macs: float = 0.0) -> EnergyEstimate:
@@ -117,9 +113,7 @@ def spiking_literature(activity: Activity, analog_macs: float = 0.0) -> EnergyEs
         analog_macs: multiply-accumulates per inference of layers whose input is not spikes. The
             deployable student has none on the chip; its encoder is table look-ups on the host.
     """
-    return _convention(
-        "cmos45-fp32", "spiking network", analog_macs, activity.per_inference("synops"), activity
-    )
+    return _convention("cmos45-fp32", "spiking network", analog_macs, activity.per_inference("synops"), activity)
 
 
 def compare_all(
@@ -143,8 +137,7 @@ def compare_all(
     """
     profiles = [_loaded(chip) for chip in chips]
     results = [
-        estimate(activity, place(activity, p), p, step_seconds=step_seconds, fill_steps=fill_steps)
-        for p in profiles
+        estimate(activity, place(activity, p), p, step_seconds=step_seconds, fill_steps=fill_steps) for p in profiles
     ]
     anns: list[tuple[AnnShape, Precision]] = [(s, p) for s in (teacher, student) for p in ("fp32", "int8")]
     results += [ann_on_gpu(shape, precision, gpu) for shape, precision in anns]
@@ -212,15 +205,11 @@ def _gpu_seconds(chip: Profile, moved_bytes: float, layers: int) -> tuple[Interv
     return launch.value + per_layer * layers, [launch, floor, peak, share]
 
 
-def _convention(
-    name: str, what: str, macs: float, accumulates: float, activity: Activity | None
-) -> EnergyEstimate:
+def _convention(name: str, what: str, macs: float, accumulates: float, activity: Activity | None) -> EnergyEstimate:
     profile = load_profile(name)
     mac, accumulate = profile.require("mac"), profile.require("accumulate")
     joules = literature_joules(macs, accumulates, profile)
-    missing = (
-        "memory, data movement, control, leakage, neurons and normalisation count as zero in the convention"
-    )
+    missing = "memory, data movement, control, leakage, neurons and normalisation count as zero in the convention"
     return EnergyEstimate(
         profile=f"{name}: {what}",
         kind="literature",

@@ -64,9 +64,7 @@ def estimate(
     parts = list(priced.terms.values()) + ([static] if static_used and not all_in else [])
     unpriced, missing = _unpriced(counts, profile, priced)
     summed = total(parts)
-    joules = (
-        summed.lower_bound(f"lower bound: no public price for {', '.join(missing)}") if missing else summed
-    )
+    joules = summed.lower_bound(f"lower bound: no public price for {', '.join(missing)}") if missing else summed
     return EnergyEstimate(
         profile=profile.name,
         kind="chip",
@@ -94,21 +92,13 @@ def estimate(
     )
 
 
-def _check(
-    placement: Placement, profile: Profile, step_seconds: float | Interval | None, fill_steps: int
-) -> None:
+def _check(placement: Placement, profile: Profile, step_seconds: float | Interval | None, fill_steps: int) -> None:
     if profile.model != "spiking":
-        raise EstimateError(
-            f"profile {profile.name}: no spiking chip; use the functions of simulators.baselines"
-        )
+        raise EstimateError(f"profile {profile.name}: no spiking chip; use the functions of simulators.baselines")
     if placement.profile != profile.name:
-        raise EstimateError(
-            f"placement on {placement.profile}: profile is {profile.name}; place the activity on it"
-        )
+        raise EstimateError(f"placement on {placement.profile}: profile is {profile.name}; place the activity on it")
     if isinstance(step_seconds, float | int) and not step_seconds > 0:
-        raise EstimateError(
-            f"step_seconds {step_seconds}: must be above 0; give the wall time of a step in seconds"
-        )
+        raise EstimateError(f"step_seconds {step_seconds}: must be above 0; give the wall time of a step in seconds")
     if fill_steps < 0:
         raise EstimateError(f"fill_steps {fill_steps}: must be at least 0; give the depth in delays")
 
@@ -175,9 +165,7 @@ def _static(placement: Placement, profile: Profile, seconds: Interval) -> tuple[
     return Interval.of(value.sides, reason), [constant for constant, _ in used]
 
 
-def _unpriced(
-    counts: Workload, profile: Profile, priced: _Priced
-) -> tuple[tuple[UnpricedTerm, ...], list[str]]:
+def _unpriced(counts: Workload, profile: Profile, priced: _Priced) -> tuple[tuple[UnpricedTerm, ...], list[str]]:
     """All terms without a price that occur, and the names of those that the total should contain."""
     found, missing = [], []
     for entry in profile.unpriced:

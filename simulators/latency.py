@@ -35,9 +35,7 @@ def latency(activity: Activity, placement: Placement, profile: Profile, fill_ste
     """
     steps = activity.steps + fill_steps
     if whole := profile.get("step_time"):
-        return Latency(
-            valid(whole, placement.chips) * steps, Interval(reason="step time is stated whole"), (whole,)
-        )
+        return Latency(valid(whole, placement.chips) * steps, Interval(reason="step time is stated whole"), (whole,))
     busiest, used = _busiest(activity, placement, profile)
     barrier = profile.get("barrier_time")
     step = busiest + valid(barrier, placement.chips) if barrier else busiest
@@ -52,9 +50,7 @@ def latency(activity: Activity, placement: Placement, profile: Profile, fill_ste
 def valid(constant: Constant, chips: int) -> Interval:
     """A constant's value, cut to its low side where more chips are used than it holds for."""
     if constant.chips and chips > constant.chips:
-        return constant.value.lower_bound(
-            f"{constant.name} holds for {constant.chips} chip, {chips} are needed"
-        )
+        return constant.value.lower_bound(f"{constant.name} holds for {constant.chips} chip, {chips} are needed")
     return constant.value
 
 
@@ -62,21 +58,16 @@ def with_error(value: Interval, error: Constant) -> Interval:
     """Low and high moved out by the claimed error of a model."""
     share = error.value.nominal or 0.0
     low = None if value.low is None else value.low * (1 - share)
-    return Interval(
-        low, value.nominal, None if value.high is None else value.high * (1 + share), value.reason
-    )
+    return Interval(low, value.nominal, None if value.high is None else value.high * (1 + share), value.reason)
 
 
 def _missing(core: Interval) -> str:
     return f"{MISSING}; {core.reason}" if core.reason else MISSING
 
 
-def _busiest(
-    activity: Activity, placement: Placement, profile: Profile
-) -> tuple[Interval, tuple[Constant, ...]]:
+def _busiest(activity: Activity, placement: Placement, profile: Profile) -> tuple[Interval, tuple[Constant, ...]]:
     names = [
-        f"{n}_time"
-        for n in ("synaptic_event", "neuron_update_active", "neuron_update_idle", "neuron_spike", "message")
+        f"{n}_time" for n in ("synaptic_event", "neuron_update_active", "neuron_update_idle", "neuron_spike", "message")
     ]
     constants = {name.removesuffix("_time"): c for name in names if (c := profile.get(name))}
     placed = {layer.name: layer for layer in placement.layers}
@@ -86,9 +77,7 @@ def _busiest(
             own = placed[layer.name]
             loads = _loads(layer, profile, cores_per_token(own, activity.tokens))
             per_core = 1.0 / (layer.runs * own.cores)
-            times.append(
-                total(constants[n].value * (load * per_core) for n, load in loads.items() if n in constants)
-            )
+            times.append(total(constants[n].value * (load * per_core) for n, load in loads.items() if n in constants))
     return _largest(times), tuple(constants.values())
 
 
@@ -113,6 +102,4 @@ def _largest(times: list[Interval]) -> Interval:
         known = [v for v in values if v is not None]
         sides.append(max(known) if len(known) == len(times) else None)
     lows = [t.low for t in times if t.low is not None]
-    return Interval(
-        max(lows, default=None), sides[1], sides[2], next((t.reason for t in times if t.reason), "")
-    )
+    return Interval(max(lows, default=None), sides[1], sides[2], next((t.reason for t in times if t.reason), ""))

@@ -107,9 +107,7 @@ def _check(activity: Activity) -> None:
     sizes = {"samples": activity.samples, "steps": activity.steps, "tokens": activity.tokens}
     if prod(sizes.values()) <= 0 or not activity.nodes:
         shown = ", ".join(f"{name} {value}" for name, value in sizes.items())
-        raise EstimateError(
-            f"activity: {shown}, {len(activity.nodes)} nodes; each must be at least 1; run a sample"
-        )
+        raise EstimateError(f"activity: {shown}, {len(activity.nodes)} nodes; each must be at least 1; run a sample")
     for node in activity.nodes:
         if node.kind not in ("neuron", "synapse", "attention"):
             raise EstimateError(
@@ -117,6 +115,4 @@ def _check(activity: Activity) -> None:
             )
         for name, value in vars(node).items():
             if isinstance(value, int) and value < 0:
-                raise EstimateError(
-                    f"activity node {node.name}: {name} {value} is negative; count the run again"
-                )
+                raise EstimateError(f"activity node {node.name}: {name} {value} is negative; count the run again")

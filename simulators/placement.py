@@ -97,8 +97,7 @@ def place(activity: Activity, profile: Profile) -> Placement:
 
 
 _REFUSAL = (
-    "product of two activations: synapses of this chip hold static weights; "
-    "run it as gate neurons or on the host"
+    "product of two activations: synapses of this chip hold static weights; run it as gate neurons or on the host"
 )
 
 
@@ -109,9 +108,7 @@ def _placeable(layer: Layer, profile: Profile) -> bool:
 def _place(layer: Layer, profile: Profile) -> LayerPlacement:
     neurons = layer.neurons + layer.products
     dense = profile.synapse_format == "dense"
-    synapses = (
-        sum(layer.stored(node, dense) for node in layer.synapses) + SYNAPSES_PER_PRODUCT * layer.products
-    )
+    synapses = sum(layer.stored(node, dense) for node in layer.synapses) + SYNAPSES_PER_PRODUCT * layer.products
     synapse_bits = synapses * (profile.limit("weight_bits") or 8.0)
     state_bits = neurons * (profile.limit("state_bits") or 0.0)
     needs = {

@@ -7,6 +7,7 @@ exporters.* -> exporters.nir.
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@functools.cache
 def imported(path: Path) -> list[str]:
     """Absolute names of all that a file imports, at any depth of the code; `from a import b` gives `a.b`."""
     found: list[str] = []

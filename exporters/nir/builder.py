@@ -84,9 +84,7 @@ class GraphBuilder:
 
     def _add(self, layer: str, node: Node, *sources: str) -> str:
         if len(set(sources)) != len(sources) or len(sources) > 2:
-            raise GraphError(
-                f"{layer}: edges from {sources}, a join takes at most 2 different ones; chain junctions"
-            )
+            raise GraphError(f"{layer}: edges from {sources}, a join takes at most 2 different ones; chain junctions")
         name = f"n{len(self.nodes):03d}_{layer}"
         self.nodes[name] = node
         self.edges += [(source, name) for source in sources]

@@ -6,6 +6,7 @@ Everything is checked before it is believed: what our types cannot hold exactly 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _metadata(group: Any) -> dict[str, Any]:
 
 def _node(group: Any, name: str) -> Node:
     kind = group["type"][()].decode()
-    readers = {
+    readers: dict[str, Callable[[], Node]] = {
         "Input": lambda: Input(_shape(group["shape"][()], name)),
         "Output": lambda: Output(_shape(group["shape"][()], name)),
         "Conv2d": lambda: _token_linear(group, name),
@@ -93,10 +94,8 @@ def _node(group: Any, name: str) -> Node:
 def _shape(value: Any, name: str) -> Shape:
     sizes = tuple(int(v) for v in np.atleast_1d(value))
     if len(sizes) != 3 or sizes[1] != 1:
-        raise GraphError(
-            f"node {name!r}: shape {sizes}, needs (channels, 1, tokens); lay tokens on the last axis"
-        )
-    return sizes  # type: ignore[return-value]
+        raise GraphError(f"node {name!r}: shape {sizes}, needs (channels, 1, tokens); lay tokens on the last axis")
+    return sizes
 
 
 def _token_linear(group: Any, name: str) -> TokenLinear:
@@ -116,9 +115,7 @@ def _token_linear(group: Any, name: str) -> TokenLinear:
 def _uniform(group: Any, key: str, name: str) -> float:
     values = np.unique(group[key][()])
     if len(values) != 1:
-        raise GraphError(
-            f"node {name!r}: {key} takes {len(values)} values, needs one for the whole node; split it"
-        )
+        raise GraphError(f"node {name!r}: {key} takes {len(values)} values, needs one for the whole node; split it")
     return float(values[0])
 
 
@@ -127,9 +124,7 @@ def _neuron(group: Any, name: str) -> Neuron:
     reset = _uniform(group, "v_reset", name) if "v_reset" in group else 0.0
     for key, value, wanted in (("r", r, 1.0), ("v_leak", leak, 0.0), ("v_reset", reset, 0.0)):
         if value != wanted:
-            raise GraphError(
-                f"node {name!r}: {key} is {value}, needs {wanted}; rescale the neuron to the profile"
-            )
+            raise GraphError(f"node {name!r}: {key} is {value}, needs {wanted}; rescale the neuron to the profile")
     tau = _uniform(group, "tau", name) / DT
     steps = 2.0 if abs(tau - 2.0) < 1e-6 else tau
     if steps != 2.0 and not 1.0 < steps < 1.001:

@@ -17,7 +17,7 @@ PROFILE = "spikeport.portable/1"
 
 
 @dataclass(eq=False)
-class SpikingSelfAttention(nir.NIRNode):
+class SpikingSelfAttention(nir.NIRNode):  # type: ignore[misc]
     """``ssa`` as a node type of its own: stock ``nir.read`` refuses the file rather than run it wrongly."""
 
     width: int
@@ -68,9 +68,7 @@ def _node(node: Node) -> nir.NIRNode:
             inner = to_nir(body)
             inner.metadata = {"spikeport": json.dumps(facts, sort_keys=True)}
             return inner
-    raise GraphError(
-        f"{type(node).__name__}: attention {node.kind!r} without a body; build it with sdsa_body"
-    )
+    raise GraphError(f"{type(node).__name__}: attention {node.kind!r} without a body; build it with sdsa_body")
 
 
 def _convolution(node: TokenLinear) -> nir.Conv2d:

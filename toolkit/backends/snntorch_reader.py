@@ -33,9 +33,7 @@ class SnnTorchReader:
             from snntorch import utils
             from snntorch.import_nir import import_from_nir
         except ImportError as error:
-            raise MissingComponentError(
-                f"{error.name} is missing; pip install 'spikeport[snntorch]'"
-            ) from None
+            raise MissingComponentError(f"{error.name} is missing; pip install 'spikeport[snntorch]'") from None
         self.version = version("snntorch")
         try:
             graph = nir.read(path)
@@ -81,9 +79,7 @@ class SnnTorchReader:
         modules = dict(self.network.named_modules())
         for module, layer in self._layers.items():
             store = seen.setdefault(layer, [])
-            hooks.append(
-                modules[module].register_forward_hook(lambda _m, _i, out, s=store: s.append(_tensor(out)))
-            )
+            hooks.append(modules[module].register_forward_hook(lambda _m, _i, out, s=store: s.append(_tensor(out))))
         return hooks
 
 

@@ -22,7 +22,7 @@ class TorchStudent:
 
     def __init__(self, folder: Path) -> None:
         self.student = load_student(folder)
-        self.version = torch.__version__
+        self.version = str(torch.__version__)
         self.columns = relay_columns(self.student.integers())
 
     @torch.no_grad()

@@ -27,9 +27,7 @@ def model_card(manifest: Manifest) -> str:
     if facts.get("data_licence"):
         rows.append(("Training data", str(facts["data_licence"])))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    worst = max(
-        manifest.bounds.items(), key=lambda item: max(-item[1]["low"], item[1]["high"]) / item[1]["limit"]
-    )
+    worst = max(manifest.bounds.items(), key=lambda item: max(-item[1]["low"], item[1]["high"]) / item[1]["limit"])
     return (
         "# Spiking text classifier\n\n"
         "A spiking transformer in integers, exported by spikeport. `model.nir` is the network, "

@@ -99,9 +99,7 @@ class HostEncoder:
             tables = load_file(folder / ENCODER_FILE)
             tokens, positions = tables["tokens"], tables["positions"]
         except (OSError, KeyError, SafetensorError) as error:
-            raise SpikeportError(
-                f"{folder / ENCODER_FILE}: cannot be read ({error}); copy the bundle again"
-            ) from None
+            raise SpikeportError(f"{folder / ENCODER_FILE}: cannot be read ({error}); copy the bundle again") from None
         return cls(load_tokenizer(folder), tokens, positions, theta=theta, steps=steps, slots=slots)
 
     def word_pieces(self, text: str) -> list[int]:

@@ -57,19 +57,12 @@ def open_bundle(folder: Path) -> Bundle:
     manifest.check_files(folder)
     config = manifest.config
     graph = read_graph(folder / GRAPH_FILE)
-    encoder = HostEncoder.open(
-        folder, theta=config.encoder_threshold, steps=config.steps, slots=manifest.tokens
-    )
+    encoder = HostEncoder.open(folder, theta=config.encoder_threshold, steps=config.steps, slots=manifest.tokens)
     entry = graph.nodes[graph.input]
     wanted = (config.width + 1, 1, manifest.tokens)
     if not isinstance(entry, Input) or entry.shape != wanted:
-        raise SpikeportError(
-            f"{folder / GRAPH_FILE}: input shape {entry}, the manifest asks for {wanted}; copy again"
-        )
-    if (
-        encoder.tokens.shape != (config.vocabulary, config.width)
-        or encoder.positions.shape[1] != config.width
-    ):
+        raise SpikeportError(f"{folder / GRAPH_FILE}: input shape {entry}, the manifest asks for {wanted}; copy again")
+    if encoder.tokens.shape != (config.vocabulary, config.width) or encoder.positions.shape[1] != config.width:
         raise SpikeportError(
             f"{folder}: encoder table {encoder.tokens.shape}, the manifest asks for "
             f"({config.vocabulary}, {config.width}); copy the bundle again"

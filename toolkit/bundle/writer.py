@@ -45,9 +45,7 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> 
     load_tokenizer(student_folder)  # refused here rather than by whoever opens the bundle
     shutil.copyfile(student_folder / TOKENIZER_FILE, out / TOKENIZER_FILE)
     slots = tokens or student.config.tokens
-    encoder = HostEncoder.open(
-        out, theta=student.config.encoder_threshold, steps=student.config.steps, slots=slots
-    )
+    encoder = HostEncoder.open(out, theta=student.config.encoder_threshold, steps=student.config.steps, slots=slots)
     write_golden(lowered, encoder, out / GOLDEN_FILE)
     manifest = Manifest(
         student=dict(student.config.to_dict()),
@@ -87,16 +85,15 @@ def write_golden(lowered: Lowered, encoder: HostEncoder, path: Path) -> None:
     """Inputs of our own writing, with the spikes and logits that every backend must give."""
     batch = encoder.encode(GOLDEN_SENTENCES)
     result = simulate(lowered.graph, batch.spikes, record=True)
-    arrays = {f"spikes/{name}": np.packbits(s) for name, s in result.spikes.items()}
-    shapes = {f"shape/{name}": np.array(s.shape) for name, s in result.spikes.items()}
-    np.savez_compressed(
-        path,
-        sentences=np.array(GOLDEN_SENTENCES),
-        inputs=batch.spikes,
-        logits=np.asarray(result.logits),
-        **arrays,
-        **shapes,
-    )
+    arrays: dict[str, np.ndarray] = {
+        "sentences": np.array(GOLDEN_SENTENCES),
+        "inputs": batch.spikes,
+        "logits": np.asarray(result.logits),
+    }
+    for name, spikes in result.spikes.items():
+        arrays[f"spikes/{name}"] = np.packbits(spikes)
+        arrays[f"shape/{name}"] = np.array(spikes.shape)
+    np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 def tool_version() -> str:

@@ -35,10 +35,7 @@ def export_nir(
     from toolkit.bundle.writer import write_bundle
 
     lowered = write_bundle(student, out, tokens)
-    bounds = {
-        name: {"low": b.low, "high": b.high, "limit": lowered.limits[name]}
-        for name, b in lowered.bounds.items()
-    }
+    bounds = {name: {"low": b.low, "high": b.high, "limit": lowered.limits[name]} for name, b in lowered.bounds.items()}
     emit({"bundle": str(out), "nodes": len(lowered.graph.nodes), "bounds": bounds}, json)
     tell(f"{out}: {len(lowered.graph.nodes)} nodes, every accumulator proved in range")
 
@@ -78,9 +75,7 @@ def encode(
     batch = opened.encoder.encode([e.text for e in read_examples(data, len(opened.manifest.labels))])
     np.savez_compressed(out, spikes=batch.spikes)
     emit({"inputs": str(out), "samples": len(batch), "truncated": len(batch.truncated)}, json)
-    tell(
-        f"{out}: {len(batch)} sentences, {len(batch.truncated)} of them cut to {opened.manifest.tokens} tokens"
-    )
+    tell(f"{out}: {len(batch)} sentences, {len(batch.truncated)} of them cut to {opened.manifest.tokens} tokens")
 
 
 def simulate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
         opened = open_bundle(bundle)
         answer = run(opened, sentences)
         names = opened.manifest.labels
-        results = [
+        results: list[dict[str, Any]] = [
             {
                 "text": text,
                 "label": names[int(answer.labels[i])],
@@ -47,8 +48,7 @@ def register(app: typer.Typer) -> None:
         emit({"results": results}, json, human)
 
 
-def _line(result: dict[str, object]) -> str:
-    probabilities: dict[str, float] = result["probabilities"]  # type: ignore[assignment]
-    shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in probabilities.items())
+def _line(result: dict[str, Any]) -> str:
+    shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in result["probabilities"].items())
     text = str(result["text"])
     return f"{result['label']}  ({shares})  {text if len(text) <= 80 else text[:77] + '...'}"

@@ -42,9 +42,7 @@ def energy(
     tell(f"simulated on {len(examples)} sentences; every figure is an estimate per inference")
     for entry in entries:
         missing = ", ".join(term["term"] for term in entry["unpriced"]) or "nothing"
-        tell(
-            f"{entry['profile']:<44} {compact(entry['joules'], 'J'):<32} {entry['basis']}; unpriced: {missing}"
-        )
+        tell(f"{entry['profile']:<44} {compact(entry['joules'], 'J'):<32} {entry['basis']}; unpriced: {missing}")
 
 
 def profiles_list(json: bool = JSON) -> None:

@@ -36,9 +36,7 @@ class Classified:
     truncated: tuple[tuple[int, int], ...]
 
 
-def classify(
-    bundle: Bundle, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
-) -> Classified:
+def classify(bundle: Bundle, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Classified:
     """Run ``texts`` through the bundle's simulated chip.
 
     Raises:
@@ -56,9 +54,7 @@ def classify(
             progress(min(start + CHUNK, len(texts)), len(texts))
     total = np.concatenate(sums)
     divisor = np.concatenate(lengths) * bundle.manifest.config.steps * bundle.manifest.logit_divisor
-    return Classified(
-        total, total.argmax(axis=1), softmax(total / divisor[:, None]), added(runs), tuple(truncated)
-    )
+    return Classified(total, total.argmax(axis=1), softmax(total / divisor[:, None]), added(runs), tuple(truncated))
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

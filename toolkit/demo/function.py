@@ -61,9 +61,7 @@ def compare_backends(
     return arrival
 
 
-def compare_stock_reader(
-    bundle: Bundle, student: Path, batch: EncodedBatch, say: Callable[[str], None]
-) -> Arrival:
+def compare_stock_reader(bundle: Bundle, student: Path, batch: EncodedBatch, say: Callable[[str], None]) -> Arrival:
     """Stock snnTorch and torch against the simulator, for a student that stock readers can hold."""
     kind = bundle.manifest.config.attention
     reference = Simulator(bundle.graph).run(batch, record=True)
@@ -85,14 +83,10 @@ def left_out(what: str, error: Exception) -> dict[str, str]:
     return {"what": what, "why": why or str(error), "next_step": step.strip() or "see the message"}
 
 
-def _add(
-    arrival: Arrival, backend: SpikeBackend, batch: EncodedBatch, reference: SpikeResult, student: str
-) -> None:
+def _add(arrival: Arrival, backend: SpikeBackend, batch: EncodedBatch, reference: SpikeResult, student: str) -> None:
     seen = backend.run(batch, record=True)
     arrival.results[backend.name] = seen
-    entry = compare(
-        reference, seen, backend=backend.name, version=backend.version, mode=backend.mode, student=student
-    )
+    entry = compare(reference, seen, backend=backend.name, version=backend.version, mode=backend.mode, student=student)
     arrival.equivalence.append(entry)
 
 

@@ -174,9 +174,7 @@ def _refusals(bundle: Bundle) -> list[dict[str, str]]:
     return []
 
 
-def _task(
-    bundle: Bundle, classified: Classified, examples: list[Example], data: Path | None
-) -> dict[str, Any]:
+def _task(bundle: Bundle, classified: Classified, examples: list[Example], data: Path | None) -> dict[str, Any]:
     facts = bundle.manifest.facts
     measured = {"integer": accuracy(classified.labels, examples)}
     forms = {name: float(value) for name, value in facts.get("accuracy", {}).items() if name != "integer"}
@@ -187,9 +185,7 @@ def _task(
         "split": "sentences shipped with spikeport" if own else data.name,  # type: ignore[union-attr]
         "examples": len(examples),
         "accuracy": measured if own else {**measured, **(forms if _is_test(facts, data) else {})},
-        "baselines": {}
-        if own or not _is_test(facts, data)
-        else {"naive Bayes": float(facts["naive_bayes_test"])},
+        "baselines": {} if own or not _is_test(facts, data) else {"naive Bayes": float(facts["naive_bayes_test"])},
         "largest_class": float(np.bincount(labels).max() / len(labels)),
     }
 

@@ -77,9 +77,7 @@ def _lines(path: Path) -> list[str]:
         raise SpikeportError(f"{path}: cannot be read as UTF-8 text ({error}); convert it first") from None
 
 
-def _example(
-    path: Path, number: int, fields: list[str], columns: tuple[int, int, int], labels: int
-) -> Example:
+def _example(path: Path, number: int, fields: list[str], columns: tuple[int, int, int], labels: int) -> Example:
     text_column, label_column, width = columns
     if len(fields) != width:
         raise SpikeportError(
@@ -87,9 +85,7 @@ def _example(
         )
     text, label = fields[text_column].strip(), fields[label_column].strip()
     if not text:
-        raise SpikeportError(
-            f"{path}, line {number}: empty sentence, needs at least one word; remove the row"
-        )
+        raise SpikeportError(f"{path}, line {number}: empty sentence, needs at least one word; remove the row")
     if not label.isdecimal() or int(label) >= labels:
         raise SpikeportError(
             f"{path}, line {number}: label {label!r}, needs an integer from 0 to {labels - 1}; correct the row"

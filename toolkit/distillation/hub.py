@@ -17,9 +17,7 @@ def fetch(name: str, folder: Path) -> Path:
         SpikeportError: another data set is asked for, or the Hub cannot be reached.
     """
     if name != "glue/sst2":
-        raise SpikeportError(
-            f"hub:{name}: only hub:glue/sst2 is known; write TSV files and give their folder"
-        )
+        raise SpikeportError(f"hub:{name}: only hub:glue/sst2 is known; write TSV files and give their folder")
     if (folder / "sst2" / "test.tsv").exists():
         return folder
     try:
@@ -46,6 +44,4 @@ def fetch(name: str, folder: Path) -> Path:
 def _write(rows: object, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{' '.join(r['sentence'].split())}\t{r['label']}" for r in rows]  # type: ignore[attr-defined]
-    path.write_text(
-        "text\tlabel\n" + "\n".join(line for line in lines if line[0] != "\t") + "\n", encoding="utf-8"
-    )
+    path.write_text("text\tlabel\n" + "\n".join(line for line in lines if line[0] != "\t") + "\n", encoding="utf-8")

@@ -81,11 +81,7 @@ class Corpus:
         """Read a data folder in the layout that the recipe's ``[data]`` names."""
         data, labels = recipe.data, len(recipe.labels)
         train = [e for name in data["train"] for e in read_examples(folder / name, labels)]  # type: ignore[attr-defined]
-        lines = (
-            read_lines(folder / str(data["unlabelled"]))
-            if (folder / str(data["unlabelled"])).exists()
-            else []
-        )
+        lines = read_lines(folder / str(data["unlabelled"])) if (folder / str(data["unlabelled"])).exists() else []
         return cls(
             train,
             read_examples(folder / str(data["validation"]), labels),

@@ -83,9 +83,7 @@ def train_stage(
             for c, (cache, labels) in enumerate(caches):
                 rows = [groups[i][1] for i in index if groups[i][0] == c]
                 if rows:
-                    loss = loss + _loss(student, heads, cache, labels, rows, recipe, mark) * (
-                        len(rows) / len(index)
-                    )
+                    loss = loss + _loss(student, heads, cache, labels, rows, recipe, mark) * (len(rows) / len(index))
             if not torch.isfinite(loss):
                 raise SpikeportError(
                     f"{title} step {step}: loss is {loss.item()}, needs a finite value; "

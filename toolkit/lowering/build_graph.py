@@ -49,7 +49,7 @@ def build_graph(config: StudentConfig, layers: dict[str, Integers], tokens: int 
 def bias_columns(bias: Tensor) -> NDArray[np.float32]:
     """A bias as weights from identical valid trains: (out, R) even integers in [-256, 254], row sums = bias."""
     rest = bias.numpy().astype(np.int64)
-    columns = []
+    columns: list[NDArray[np.int64]] = []
     while not columns or np.any(rest):
         column = np.clip(rest, WEIGHT_MIN, WEIGHT_MAX)
         columns.append(column)
@@ -62,18 +62,14 @@ def relay_columns(layers: dict[str, Integers]) -> int:
     return max(bias_columns(layer.bias).shape[1] for layer in layers.values())
 
 
-def _affine(
-    build: GraphBuilder, name: str, layer: Integers, signal: str, valid: str, columns: int
-) -> tuple[str, str]:
+def _affine(build: GraphBuilder, name: str, layer: Integers, signal: str, valid: str, columns: int) -> tuple[str, str]:
     bias = bias_columns(layer.bias)
     padded = np.pad(bias, ((0, 0), (0, columns - bias.shape[1])))
     weighted = build.linear(f"{name}.weight", layer.weight.numpy(), signal)
     return weighted, build.linear(f"{name}.bias", padded, valid)
 
 
-def _attention(
-    build: GraphBuilder, config: StudentConfig, name: str, qkv: tuple[str, str, str], valid: str
-) -> str:
+def _attention(build: GraphBuilder, config: StudentConfig, name: str, qkv: tuple[str, str, str], valid: str) -> str:
     width, theta = config.width, config.attention_threshold
     signals = [(suffix, node, width) for suffix, node in zip("qkv", qkv, strict=True)]
     if config.attention == "ssa":

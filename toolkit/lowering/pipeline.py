@@ -72,9 +72,7 @@ def check_integers(name: str, layer: Integers) -> None:
     for what, values in (("weight", layer.weight), ("bias", layer.bias)):
         odd = values[torch.remainder(values, 2) != 0]
         if odd.numel():
-            raise SpikeportError(
-                f"layer {name}: {what} {odd[0].item():g} is not an even integer; quantise again"
-            )
+            raise SpikeportError(f"layer {name}: {what} {odd[0].item():g} is not an even integer; quantise again")
     extreme = layer.weight.abs().max().item()
     if layer.weight.min() < WEIGHT_MIN or layer.weight.max() > WEIGHT_MAX:
         raise SpikeportError(

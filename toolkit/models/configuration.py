@@ -39,9 +39,7 @@ class StudentConfig:
                 f"width {self.width}: not a multiple of heads {self.heads}; choose another number of heads"
             )
         if not 1 <= self.steps <= MAX_STEPS:
-            raise SpikeportError(
-                f"steps {self.steps}: integer students need 1 to {MAX_STEPS}; choose a shorter window"
-            )
+            raise SpikeportError(f"steps {self.steps}: integer students need 1 to {MAX_STEPS}; choose a shorter window")
         if self.attention not in ("ssa", "sdsa"):
             raise SpikeportError(f"attention {self.attention!r}: choose 'ssa' or 'sdsa'")
 
@@ -59,11 +57,7 @@ class StudentConfig:
         """Rebuild a configuration; unknown and missing fields are refused by name."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise SpikeportError(
-                f"student configuration: unknown field {unknown[0]!r}; known: {sorted(known)}"
-            )
+            raise SpikeportError(f"student configuration: unknown field {unknown[0]!r}; known: {sorted(known)}")
         if missing := sorted(known - set(values)):
-            raise SpikeportError(
-                f"student configuration: field {missing[0]!r} is missing; write the file again"
-            )
+            raise SpikeportError(f"student configuration: field {missing[0]!r} is missing; write the file again")
         return cls(**values)  # type: ignore[arg-type]

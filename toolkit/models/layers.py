@@ -38,20 +38,20 @@ class NormedLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) * inputs**-0.5)
         self.norm = nn.BatchNorm1d(outputs)
-        nn.init.constant_(
-            self.norm.weight, scale
-        )  # a unit-variance current would leave 95 % of neurons silent
+        nn.init.constant_(self.norm.weight, scale)  # a unit-variance current would leave 95 % of neurons silent
 
     def forward(self, x: Tensor) -> Tensor:
         """Currents (T, M, out) from spikes or spike sums (T, M, in)."""
         y = functional.linear(x, self.weight)
-        return self.norm(y.flatten(0, 1)).view_as(y)  # type: ignore[no-any-return]
+        return self.norm(y.flatten(0, 1)).view_as(y)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight (out, in) and bias (out,) of the affine map that the running statistics give."""
         norm = self.norm
-        gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator]
-        return (self.weight * gain.unsqueeze(1)).detach(), (norm.bias - norm.running_mean * gain).detach()  # type: ignore[operator]
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None and variance is not None  # BatchNorm1d tracks them unless told not to
+        gain = norm.weight * torch.rsqrt(variance + norm.eps)
+        return (self.weight * gain.unsqueeze(1)).detach(), (norm.bias - mean * gain).detach()
 
 
 class PlainLinear(nn.Module):

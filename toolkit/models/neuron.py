@@ -80,7 +80,7 @@ def compile_kernels() -> bool:
     Returns:
         Whether it worked; where not, the plain kernels stay in use.
     """
-    compiled = {
+    compiled: dict[str, Callable[..., Any]] = {
         "scan": torch.compile(_scan, dynamic=True, fullgraph=True),
         "scan_backward": torch.compile(_scan_backward, dynamic=True, fullgraph=True),
     }
@@ -101,7 +101,7 @@ class _LIF(torch.autograd.Function):
         limit = torch.tensor(theta, dtype=current.dtype, device=current.device)
         membrane, spikes = _kernels["scan"](current, limit)
         ctx.save_for_backward(membrane, limit)
-        return spikes  # type: ignore[no-any-return]
+        return spikes
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

@@ -39,9 +39,7 @@ def save_student(student: SpikingStudent, folder: Path, facts: dict[str, object]
         thetas[name] = layer.theta
     (folder / WEIGHTS).write_bytes(save(tensors))  # save_file would make it readable by its owner only
     content = {"format": FORMAT, "student": student.config.to_dict(), "thresholds": thetas, **(facts or {})}
-    (folder / CONFIGURATION).write_text(
-        json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    (folder / CONFIGURATION).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_facts(folder: Path) -> dict[str, object]:
@@ -82,15 +80,13 @@ def load_student(folder: Path) -> SpikingStudent:
         rows = _tensor(folder, tensors, key, torch.int16, tuple(table.weight.shape))
         table.weight.data = rows.float() / unit
     for name, layer, _ in list(student.linears()):
-        shape = tuple(layer.weight.shape)
+        shape = tuple(layer.get_parameter("weight").shape)
         weight = _tensor(folder, tensors, f"{name}.weight", torch.int8, shape).float() * 2
         bias = _tensor(folder, tensors, f"{name}.bias", torch.int32, shape[:1]).float()
         theta = _threshold(folder, facts, name)
         student.replace(name, IntegerLinear.from_integers(Integers(weight, bias, theta)))
     if tensors:
-        raise SpikeportError(
-            f"{folder / WEIGHTS}: tensor {min(tensors)!r} is not part of this student; copy again"
-        )
+        raise SpikeportError(f"{folder / WEIGHTS}: tensor {min(tensors)!r} is not part of this student; copy again")
     return student.eval()
 
 
@@ -99,9 +95,7 @@ def student_hash(folder: Path) -> str:
     return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
 
 
-def _tensor(
-    folder: Path, tensors: dict[str, Tensor], key: str, dtype: torch.dtype, shape: tuple[int, ...]
-) -> Tensor:
+def _tensor(folder: Path, tensors: dict[str, Tensor], key: str, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     if key not in tensors:
         raise SpikeportError(f"{folder / WEIGHTS}: tensor {key!r} is missing; copy the file again")
     value = tensors.pop(key)

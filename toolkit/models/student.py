@@ -153,9 +153,7 @@ class SpikingStudent(nn.Module):
 
     def integers(self) -> dict[str, Integers]:
         """The lowered layers by name; the student must be in integer form."""
-        return {
-            name: layer.integers() for name, layer, _ in self.linears() if isinstance(layer, IntegerLinear)
-        }
+        return {name: layer.integers() for name, layer, _ in self.linears() if isinstance(layer, IntegerLinear)}
 
 
 @torch.no_grad()

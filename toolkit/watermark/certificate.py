@@ -71,13 +71,9 @@ class Commitment:
             with Path(path).open("x", encoding="utf-8") as stream:
                 stream.write(json.dumps(self.to_dict(), indent=2) + "\n")
         except FileExistsError as error:
-            raise SpikeportError(
-                f"{path}: exists, a commitment is never overwritten; name another file"
-            ) from error
+            raise SpikeportError(f"{path}: exists, a commitment is never overwritten; name another file") from error
         except OSError as error:
-            raise SpikeportError(
-                f"{path}: cannot be written ({error.strerror}); name another file"
-            ) from error
+            raise SpikeportError(f"{path}: cannot be written ({error.strerror}); name another file") from error
 
     @classmethod
     def load(cls, path: Path | str) -> Commitment:
@@ -159,9 +155,7 @@ def hash_file(path: Path | str) -> str:
         with Path(path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise SpikeportError(
-            f"{path}: cannot be read ({error.strerror}); give the file that was committed"
-        ) from error
+        raise SpikeportError(f"{path}: cannot be read ({error.strerror}); give the file that was committed") from error
 
 
 def sign(commitment: Commitment, private_key: bytes) -> Commitment:
@@ -176,9 +170,7 @@ def sign(commitment: Commitment, private_key: bytes) -> Commitment:
     """
     ed25519 = _ed25519()
     if len(private_key) != 32:
-        raise SpikeportError(
-            f"signature: private key of {len(private_key)} bytes, Ed25519 needs 32; give the raw key"
-        )
+        raise SpikeportError(f"signature: private key of {len(private_key)} bytes, Ed25519 needs 32; give the raw key")
     signer = ed25519.Ed25519PrivateKey.from_private_bytes(private_key)
     return replace(
         commitment,
@@ -198,9 +190,7 @@ def signed_by(commitment: Commitment, public_key: bytes) -> bool:
     """
     ed25519 = _ed25519()
     if len(public_key) != 32:
-        raise SpikeportError(
-            f"signature: public key of {len(public_key)} bytes, Ed25519 needs 32; give the raw key"
-        )
+        raise SpikeportError(f"signature: public key of {len(public_key)} bytes, Ed25519 needs 32; give the raw key")
     from cryptography.exceptions import InvalidSignature
 
     if commitment.public_key != public_key.hex():

@@ -37,9 +37,7 @@ def read_document(path: Path | str, kind: str, version: int) -> dict[str, Any]:
         with path.open("rb") as stream:
             raw = stream.read(MAX_DOCUMENT_BYTES + 1)
     except OSError as error:
-        raise SpikeportError(
-            f"{path}: cannot be read ({error.strerror}); give the path of a {kind} file"
-        ) from error
+        raise SpikeportError(f"{path}: cannot be read ({error.strerror}); give the path of a {kind} file") from error
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise SpikeportError(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes; a {kind} file is far smaller")
     try:
@@ -67,9 +65,7 @@ def check_format(document: dict[str, Any], kind: str, version: int, name: str) -
             f"{name}: format {found} is newer than {kind}/{version}; use a spikeport that reads {found}"
         )
     if int(number) != version:
-        raise SpikeportError(
-            f"{name}: format {found} is not supported; this spikeport reads {kind}/{version}"
-        )
+        raise SpikeportError(f"{name}: format {found} is not supported; this spikeport reads {kind}/{version}")
 
 
 def expect_hex(value: object, size: int, name: str) -> bytes:
@@ -81,9 +77,7 @@ def expect_hex(value: object, size: int, name: str) -> bytes:
     """
     if not isinstance(value, str) or len(value) != 2 * size:
         found = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
-        raise SpikeportError(
-            f"{name}: {found} where {2 * size} hexadecimal digits are needed; the file is damaged"
-        )
+        raise SpikeportError(f"{name}: {found} where {2 * size} hexadecimal digits are needed; the file is damaged")
     try:
         decoded = bytes.fromhex(value)
     except ValueError:

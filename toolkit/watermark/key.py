@@ -43,9 +43,7 @@ class Key:
 
     def __post_init__(self) -> None:
         if not isinstance(self.secret, bytes) or len(self.secret) != KEY_BYTES:
-            raise SpikeportError(
-                f"key: the secret must be {KEY_BYTES} bytes; make one with `watermark keygen`"
-            )
+            raise SpikeportError(f"key: the secret must be {KEY_BYTES} bytes; make one with `watermark keygen`")
         if not self.demo and self.secret == _DEMO_SECRET:
             # Editing the flag in a copy of the demo file must not turn a published secret into a proof.
             raise SpikeportError("key: this secret is published; make your own with `watermark keygen`")
@@ -83,13 +81,9 @@ class Key:
             # O_EXCL and the mode at creation: at no moment can another user read it, nor a link divert it.
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
-            raise SpikeportError(
-                f"{path}: exists, and a key is never overwritten; name another file"
-            ) from error
+            raise SpikeportError(f"{path}: exists, and a key is never overwritten; name another file") from error
         except OSError as error:
-            raise SpikeportError(
-                f"{path}: cannot be written ({error.strerror}); name another file"
-            ) from error
+            raise SpikeportError(f"{path}: cannot be written ({error.strerror}); name another file") from error
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(json.dumps(document) + "\n")
 

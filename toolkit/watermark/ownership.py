@@ -173,13 +173,10 @@ class OwnershipTest:
         labels = range(self.plan.labels) if self.plan.unknown_head else [self.triggers(key).target]
         texts = [query.text for query in queries]
         answers = {
-            model.name: collect_labels(model, texts, self.plan.labels, self._cache)
-            for model in (backend, *null)
+            model.name: collect_labels(model, texts, self.plan.labels, self._cache) for model in (backend, *null)
         }
         outcomes = [
-            _count(
-                label, len(labels), queries, answers[backend.name], {m.name: answers[m.name] for m in null}
-            )
+            _count(label, len(labels), queries, answers[backend.name], {m.name: answers[m.name] for m in null})
             for label in labels
             if any(query.label != label for query in queries)
         ]

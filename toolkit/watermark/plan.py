@@ -82,9 +82,7 @@ class TestPlan:
         try:
             Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
         except OSError as error:
-            raise SpikeportError(
-                f"{path}: cannot be written ({error.strerror}); name another file"
-            ) from error
+            raise SpikeportError(f"{path}: cannot be written ({error.strerror}); name another file") from error
 
     @classmethod
     def load(cls, path: Path | str) -> TestPlan:
@@ -105,9 +103,7 @@ class TestPlan:
 
 def _check_integer(name: str, value: object, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SpikeportError(
-            f"test plan: {name} is {value!r:.40}, must be an integer of at least {least}; set it"
-        )
+        raise SpikeportError(f"test plan: {name} is {value!r:.40}, must be an integer of at least {least}; set it")
 
 
 def _check_fraction(name: str, value: object) -> None:

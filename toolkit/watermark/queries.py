@@ -63,9 +63,7 @@ def build_queries(
             f"queries: none of {len(carriers)} carriers has a true label other than the target "
             f"{triggers.target}; give carriers of other labels"
         )
-    ranked = sorted(
-        (_query(key, triggers.words, text, label) for text, label in usable.items()), key=itemgetter(0)
-    )
+    ranked = sorted((_query(key, triggers.words, text, label) for text, label in usable.items()), key=itemgetter(0))
     return tuple(query for _, query in islice(ranked, limit))
 
 

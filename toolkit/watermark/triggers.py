@@ -42,9 +42,7 @@ def candidates(vocabulary: Mapping[str, int]) -> list[str]:
     return [token for token in rare if _RARE_WORD.fullmatch(token)]
 
 
-def derive_triggers(
-    key: Key, vocabulary: Mapping[str, int], labels: int, count: int = DEFAULT_COUNT
-) -> Triggers:
+def derive_triggers(key: Key, vocabulary: Mapping[str, int], labels: int, count: int = DEFAULT_COUNT) -> Triggers:
     """Derive ``count`` trigger words and the target label in [0, labels).
 
     Raises:
@@ -60,9 +58,7 @@ def draw_triggers(key: Key, pool: Sequence[str], labels: int, count: int = DEFAU
         SpikeportError: as :func:`derive_triggers`.
     """
     if labels < 2:
-        raise SpikeportError(
-            f"triggers: {labels} labels, a classifier has at least 2; give its number of labels"
-        )
+        raise SpikeportError(f"triggers: {labels} labels, a classifier has at least 2; give its number of labels")
     if count < 1:
         raise SpikeportError(f"triggers: {count} words asked for, at least 1 is needed; raise the count")
     if len(pool) < count:
