@@ -17,7 +17,7 @@ PROFILE = "spikeport.portable/1"
 
 
 @dataclass(eq=False)
-class SpikingSelfAttention(nir.NIRNode):  # type: ignore[misc]
+class SpikingSelfAttention(nir.NIRNode):
     """``ssa`` as a node type of its own: stock ``nir.read`` refuses the file rather than run it wrongly."""
 
     width: int
