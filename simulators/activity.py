@@ -21,9 +21,15 @@ class NodeActivity:
         synapses: non-zero connections if every token had its own copy, as a chip without weight
             sharing stores them (``weights * N``).
         spikes: spikes emitted; for a graded sender, non-zero messages.
-        synops: spikes (or message units: a graded message m counts m) delivered over non-zero weights.
-        dense_macs: multiply-accumulates of the same product done densely, padding included.
-        updates_active: neuron updates of valid tokens that received at least one event in that step.
+        synops: spikes (or message units: a graded message m counts m, one that is not a non-negative
+            integer counts 1) delivered over non-zero weights. Of an ``ssa`` attention: coincidences of q
+            and k that scores add up, plus score units delivered to v. Of ``sdsa``: coincidences of q and
+            k that channels count, plus v spikes let through.
+        dense_macs: multiply-accumulates of the same product done densely, padding included; (Q K^T) V for
+            ``ssa``, two per channel and token for ``sdsa``.
+        updates_active: neuron updates of tokens that received at least one event in that step (all C
+            neurons of the token; padded tokens receive none), or of the neurons that received one
+            themselves where the run counted per neuron. 0 for ``ssa``, whose sums have no membrane.
         updates_idle: the other neuron updates, padding included.
     """
 
@@ -42,6 +48,8 @@ class NodeActivity:
 @dataclass(frozen=True)
 class Activity:
     """Counts of a whole run, node by node in topological order.
+
+    Junctions and the one-hot packing before an attention are wiring and have no node.
 
     Attributes:
         samples: sentences simulated.

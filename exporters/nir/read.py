@@ -6,12 +6,14 @@ Everything is checked before it is believed: what our types cannot hold exactly 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from exporters.nir.errors import GraphError
 from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, Pool, Shape, TokenLinear
@@ -19,6 +21,9 @@ from exporters.nir.sdsa import sdsa_body
 from exporters.nir.write import DT
 
 SUPPORTED = "Input, Output, Conv2d (1x1), LIF, AvgPool2d (1 x k), NIRGraph (attention), SpikingSelfAttention"
+
+# What a file that is no NIR file, or a damaged one, makes h5py and numpy raise.
+MALFORMED = (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 
 
 def read_graph(path: Path) -> Graph:
@@ -34,33 +39,39 @@ def read_graph(path: Path) -> Graph:
             return _graph(file["node"], "")
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise GraphError(f"{path}: not a readable NIR file ({reason}); copy or export it again") from None
+    except MALFORMED as error:
+        raise GraphError(f"{path}: not a readable NIR file ({_reason(error)}); copy or export it again") from None
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _graph(group: Any, where: str) -> Graph:
     nodes = {name: _node(group["nodes"][name], f"{where}{name}") for name in sorted(group["nodes"])}
+    at = f"node {where.rstrip('/')!r}: " if where else ""
     edges = [(a.decode(), b.decode()) for a, b in group["edges"][()]]
+    if twice := [edge for edge, count in Counter(edges).items() if count > 1]:
+        raise GraphError(f"{at}edge {twice[0]}: appears twice, and readers differ in what that means; write it once")
     for edge in edges:
         for end in edge:
             if end not in nodes:
-                raise GraphError(f"edge {edge}: node {end!r} does not exist; export the file again")
+                raise GraphError(f"{at}edge {edge}: node {end!r} does not exist; export the file again")
     for kind in (Input, Output):
         count = sum(isinstance(node, kind) for node in nodes.values())
         if count != 1:
-            raise GraphError(f"{count} {kind.__name__} nodes, exactly 1 is supported; split the graph")
+            raise GraphError(f"{at}{count} {kind.__name__} nodes, exactly 1 is supported; split the graph")
     graph = Graph(nodes, edges, _metadata(group))
-    _check_order(graph)
+    _check_order(graph, at)
     return graph
 
 
-def _check_order(graph: Graph) -> None:
+def _check_order(graph: Graph, at: str) -> None:
     position = {name: i for i, name in enumerate(sorted(graph.nodes))}
     for a, b in graph.edges:
         if position[a] >= position[b]:
             raise GraphError(
-                f"edge {a!r} -> {b!r}: names are not in topological order or the graph is recurrent; "
+                f"{at}edge {a!r} -> {b!r}: names are not in topological order or the graph is recurrent; "
                 "only feed-forward graphs with ordered names are supported"
             )
 
@@ -82,24 +93,27 @@ def _node(group: Any, name: str) -> Node:
         "LIF": lambda: _neuron(group, name),
         "AvgPool2d": lambda: _pool(group, name),
         "NIRGraph": lambda: _composite(group, name),
-        "SpikingSelfAttention": lambda: Attention(
-            "ssa", int(group["width"][()]), int(group["heads"][()]), int(group["tokens"][()]), 0
-        ),
+        "SpikingSelfAttention": lambda: _self_attention(group, name),
     }
     if kind not in readers:
         raise GraphError(f"node {name!r}: type {kind} is not supported; supported: {SUPPORTED}")
-    return readers[kind]()
+    try:
+        return readers[kind]()
+    except GraphError:
+        raise
+    except MALFORMED as error:
+        raise GraphError(f"node {name!r}: cannot be read ({_reason(error)}); export the file again") from None
 
 
 def _shape(value: Any, name: str) -> Shape:
     sizes = tuple(int(v) for v in np.atleast_1d(value))
-    if len(sizes) != 3 or sizes[1] != 1:
+    if len(sizes) != 3 or sizes[1] != 1 or min(sizes) < 1:
         raise GraphError(f"node {name!r}: shape {sizes}, needs (channels, 1, tokens); lay tokens on the last axis")
     return sizes
 
 
 def _token_linear(group: Any, name: str) -> TokenLinear:
-    weight = np.asarray(group["weight"][()], np.float32)
+    weight, bias = _float32(group, "weight", name), _float32(group, "bias", name)
     if weight.ndim != 4 or weight.shape[2:] != (1, 1) or int(np.max(group["groups"][()])) != 1:
         raise GraphError(
             f"node {name!r}: Conv2d with weight {weight.shape} and groups {group['groups'][()]}, needs a 1x1 "
@@ -108,14 +122,31 @@ def _token_linear(group: Any, name: str) -> TokenLinear:
     for key, wanted in (("stride", 1), ("dilation", 1), ("padding", 0)):
         if not np.all(np.asarray(group[key][()]) == wanted):
             raise GraphError(f"node {name!r}: {key} {group[key][()]}, needs {wanted}; export it as a 1x1 map")
-    input_shape = np.atleast_1d(group["input_shape"][()])
-    return TokenLinear(weight[:, :, 0, 0], np.asarray(group["bias"][()], np.float32), int(input_shape[-1]))
+    sizes = np.atleast_1d(group["input_shape"][()])
+    if sizes.shape != (2,) or sizes[0] != 1 or bias.shape != weight.shape[:1]:
+        raise GraphError(
+            f"node {name!r}: input_shape {sizes.tolist()} and bias {bias.shape} for weight {weight.shape}, needs "
+            "(1, tokens) and one bias an output; lay tokens on the last axis"
+        )
+    return TokenLinear(weight[:, :, 0, 0], bias, int(sizes[1]))
+
+
+def _float32(group: Any, key: str, name: str) -> NDArray[np.float32]:
+    """A dataset as float32, which must hold every value of it."""
+    values = np.asarray(group[key][()])
+    with np.errstate(over="ignore", invalid="ignore"):
+        held = values.astype(np.float32)
+    if not (np.array_equal(held, values) and np.isfinite(held).all()):
+        raise GraphError(f"node {name!r}: {key} holds a value that float32 does not; round the weights first")
+    return held
 
 
 def _uniform(group: Any, key: str, name: str) -> float:
     values = np.unique(group[key][()])
     if len(values) != 1:
         raise GraphError(f"node {name!r}: {key} takes {len(values)} values, needs one for the whole node; split it")
+    if not np.isfinite(values[0]):
+        raise GraphError(f"node {name!r}: {key} is {values[0]}, needs a finite number; export the file again")
     return float(values[0])
 
 
@@ -144,15 +175,25 @@ def _pool(group: Any, name: str) -> Pool:
     return Pool(int(kernel[-1]), int(padding[-1]))
 
 
+def _self_attention(group: Any, name: str) -> Attention:
+    width, heads, tokens = (int(group[key][()]) for key in ("width", "heads", "tokens"))
+    if min(width, heads, tokens) < 1 or width % heads:
+        raise GraphError(
+            f"node {name!r}: attention of width {width}, {heads} heads and {tokens} tokens, needs positive sizes and "
+            "heads that divide the width; export the file again"
+        )
+    return Attention("ssa", width, heads, tokens, 0)
+
+
 def _composite(group: Any, name: str) -> Attention:
     facts = _metadata(group)
     if facts.get("op") != "spike_driven_self_attention":
         raise GraphError(f"node {name!r}: nested graph {facts.get('op')!r} is not known; inline it")
     body = _graph(group, f"{name}/")
     width, threshold = int(facts["width"]), int(facts["threshold"])
-    tokens = body.nodes[body.input].shape[2]  # type: ignore[union-attr]
+    channels, _, tokens = body.nodes[body.input].shape  # type: ignore[union-attr]
     # The label is advisory: the kernel may replace the body only where the body is that very function.
-    if not _same(body, sdsa_body(width, tokens, threshold)):
+    if channels != 3 * width + 1 or not _same(body, sdsa_body(width, tokens, threshold)):
         raise GraphError(f"node {name!r}: its body is not the attention its metadata claims; export it again")
     return Attention("sdsa", width, 1, tokens, threshold, body)
 

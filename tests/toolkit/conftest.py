@@ -64,13 +64,13 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random ``ssa`` student; not to be changed."""
-    return write_student(tmp_path_factory.mktemp("students") / "ssa", seed=1)
+    return write_student(tmp_path_factory.mktemp("students") / "ssa", seed=2)
 
 
 @pytest.fixture(scope="session")
 def small_sdsa(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random ``sdsa`` student; not to be changed."""
-    return write_student(tmp_path_factory.mktemp("students") / "sdsa", seed=2, attention="sdsa")
+    return write_student(tmp_path_factory.mktemp("students") / "sdsa", seed=3, attention="sdsa")
 
 
 @pytest.fixture(scope="session")
@@ -89,10 +89,24 @@ def small_sdsa_bundle(small_sdsa: Path, tmp_path_factory: pytest.TempPathFactory
     return out
 
 
+@pytest.fixture(scope="session")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random student of one block, quick to open; not to be changed."""
+    return write_student(tmp_path_factory.mktemp("students") / "light", seed=4, blocks=1)
+
+
+@pytest.fixture(scope="session")
+def light_bundle(light: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of ``light``; not to be changed."""
+    out = tmp_path_factory.mktemp("bundles") / "light"
+    write_bundle(light, out)
+    return out
+
+
 @pytest.fixture
-def spoilt(small_bundle: Path, tmp_path: Path) -> Path:
-    """A copy of the bundle, to be damaged."""
-    return Path(shutil.copytree(small_bundle, tmp_path / "bundle"))
+def spoilt(light_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of a bundle, to be damaged."""
+    return Path(shutil.copytree(light_bundle, tmp_path / "bundle"))
 
 
 def resign(bundle: Path, *names: str) -> None:

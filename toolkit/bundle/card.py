@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from toolkit.bundle.manifest import Manifest
 
+TITLE = "# Spiking text classifier"
+
 
 def model_card(manifest: Manifest) -> str:
     """Markdown text; states only what the manifest holds."""
@@ -29,7 +31,7 @@ def model_card(manifest: Manifest) -> str:
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     worst = max(manifest.bounds.items(), key=lambda item: max(-item[1]["low"], item[1]["high"]) / item[1]["limit"])
     return (
-        "# Spiking text classifier\n\n"
+        f"{TITLE}\n\n"
         "A spiking transformer in integers, exported by spikeport. `model.nir` is the network, "
         "`encoder.safetensors` and `tokenizer.json` the host's part, `golden.npz` inputs with the spikes and "
         "logits that every backend must give, `manifest.json` the meaning of every number.\n\n"

@@ -25,7 +25,7 @@ class EncodedBatch:
         ids: token ids, (S, N) int64, 0 where padded.
         valid: (S, N) bool.
         spikes: (S, T, D + 1, N) bool: the code in channels 0..D-1, the valid train in channel D.
-        truncated: index and full length in word pieces of every sentence that was cut to N.
+        truncated: index and full length in word pieces of every sentence that was cut.
     """
 
     ids: NDArray[np.int64]
@@ -102,27 +102,34 @@ class HostEncoder:
             raise SpikeportError(f"{folder / ENCODER_FILE}: cannot be read ({error}); copy the bundle again") from None
         return cls(load_tokenizer(folder), tokens, positions, theta=theta, steps=steps, slots=slots)
 
+    @property
+    def limit(self) -> int:
+        """Word pieces of the longest sentence that is not cut: slots of the graph, rows of the position table."""
+        return min(self.slots, len(self.positions))
+
     def word_pieces(self, text: str) -> list[int]:
         """Token ids with special tokens, of any length.
 
         Raises:
-            SpikeportError: the sentence is empty.
+            SpikeportError: the sentence is empty, or was not UTF-8.
         """
         if not text.strip():
             raise SpikeportError("sentence '': 0 words, needs at least 1; give a sentence")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):  # what Python makes of other bytes
+            raise SpikeportError(f"sentence {text!a:.60}: not UTF-8 text; convert it first")
         ids: list[int] = self.tokenizer.encode(text).ids
         return ids
 
     def encode(self, texts: Sequence[str]) -> EncodedBatch:
-        """Sentences to spikes; what exceeds N word pieces is cut before its closing token, and said so."""
+        """Sentences to spikes; what exceeds ``limit`` is cut before its closing token, and said so."""
         ids = np.zeros((len(texts), self.slots), np.int64)
         valid = np.zeros((len(texts), self.slots), np.bool_)
         truncated = []
         for i, text in enumerate(texts):
             row = self.word_pieces(text)
-            if len(row) > self.slots:
+            if len(row) > self.limit:
                 truncated.append((i, len(row)))
-                row = [*row[: self.slots - 1], row[-1]]
+                row = [*row[: self.limit - 1], row[-1]]
             ids[i, : len(row)] = row
             valid[i, : len(row)] = True
         return self._spikes(ids, valid, tuple(truncated))
@@ -131,11 +138,6 @@ class HostEncoder:
         self, ids: NDArray[np.int64], valid: NDArray[np.bool_], truncated: tuple[tuple[int, int], ...]
     ) -> EncodedBatch:
         used = int(valid.sum(1).max(initial=0))
-        if used > len(self.positions):
-            raise SpikeportError(
-                f"sentence: {used} word pieces, the position table has {len(self.positions)} rows; "
-                f"lower the graph for at most {len(self.positions)} tokens"
-            )
         shape = (len(ids), self.steps, self.tokens.shape[1] + 1, self.slots)
         spikes = np.zeros(shape, np.bool_)
         code = spike_code(self.tokens, self.positions, ids[:, :used], self.theta, self.steps)

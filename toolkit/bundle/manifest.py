@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE
 from toolkit.errors import SpikeportError
 from toolkit.models.configuration import StudentConfig
 
 FORMAT, VERSION = "spikeport.bundle", 1
 MANIFEST_FILE, GRAPH_FILE, GOLDEN_FILE, CARD_FILE = "manifest.json", "model.nir", "golden.npz", "README.md"
+LISTED = (GRAPH_FILE, ENCODER_FILE, TOKENIZER_FILE, GOLDEN_FILE, CARD_FILE)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Manifest:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise SpikeportError(f"{path}: no such file; name a bundle folder") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise SpikeportError(f"{path}: not readable as JSON ({error}); copy the bundle again") from None
         _check_format(path, content)
         known = {f.name: f for f in fields(cls)}
@@ -75,10 +77,11 @@ class Manifest:
             state = "missing" if name in known else "unknown"
             raise SpikeportError(f"{path}: field {name!r} is {state}; write the bundle again")
         for name, kind in _KINDS.items():
-            if not isinstance(content[name], kind):
+            if type(content[name]) is not kind:  # exact: True is no number of tokens
                 raise SpikeportError(
                     f"{path}: {name} is {type(content[name]).__name__}, needs {kind.__name__}; copy the bundle again"
                 )
+        _check_values(path, content)
         return cls(**content)
 
     def check_files(self, folder: Path) -> None:
@@ -89,7 +92,7 @@ class Manifest:
         """
         for name, facts in self.files.items():
             path = folder / name
-            if Path(name).name != name or not path.is_file():
+            if not path.is_file():
                 raise SpikeportError(f"{path}: no such file, the manifest lists it; copy the bundle again")
             if path.stat().st_size != facts["bytes"]:
                 raise SpikeportError(
@@ -104,12 +107,15 @@ class Manifest:
 
 _KINDS: dict[str, type] = {
     "student": dict,
+    "student_sha256": str,
     "labels": list,
     "tokens": int,
     "logit_divisor": int,
     "bounds": dict,
+    "tokenizer": dict,
     "files": dict,
     "facts": dict,
+    "tool": str,
 }
 
 
@@ -129,7 +135,24 @@ def _check_format(path: Path, content: Any) -> None:
     name, _, version = str(found).partition("/")
     if name != FORMAT or not version.isdecimal():
         raise SpikeportError(f"{path}: format {found!r}, needs {FORMAT}/{VERSION}; name a bundle folder")
-    if int(version) > VERSION:
+    if len(version) > 9 or int(version) > VERSION:
         raise SpikeportError(
             f"{path}: format {found} is newer than {FORMAT}/{VERSION}; it needs a newer spikeport: upgrade"
         )
+
+
+def _check_values(path: Path, content: dict[str, Any]) -> None:
+    for name in ("tokens", "logit_divisor"):
+        if content[name] < 1:
+            raise SpikeportError(f"{path}: {name} is {content[name]}, needs at least 1; copy the bundle again")
+    labels = content["labels"]
+    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+        raise SpikeportError(f"{path}: labels {labels!r}, needs different texts; copy the bundle again")
+    for name in LISTED:
+        if name not in content["files"]:
+            raise SpikeportError(f"{path}: files lacks {name}, it could not be checked; copy the bundle again")
+    for name, facts in content["files"].items():
+        if Path(name).name != name or name in ("", ".."):
+            raise SpikeportError(f"{path}: files names {name!r}, which is no file of this folder; do not trust it")
+        if not isinstance(facts, dict) or type(facts.get("bytes")) is not int or type(facts.get("sha256")) is not str:
+            raise SpikeportError(f"{path}: files has no size and sha256 of {name}; copy the bundle again")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +12,10 @@ from numpy.typing import NDArray
 
 from exporters.nir.graph import Graph, Input, TokenLinear
 from exporters.nir.read import read_graph
-from toolkit.bundle.encoder import HostEncoder
+from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder
 from toolkit.bundle.manifest import GOLDEN_FILE, GRAPH_FILE, Manifest
 from toolkit.errors import SpikeportError
+from toolkit.models.configuration import StudentConfig
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,27 @@ class Bundle:
     encoder: HostEncoder
 
     def golden(self) -> Golden:
-        """Read the golden traces."""
-        with np.load(self.folder / GOLDEN_FILE, allow_pickle=False) as data:
-            spikes = {}
-            for key in data.files:
-                if key.startswith("spikes/"):
-                    shape = data["shape/" + key.removeprefix("spikes/")]
-                    bits = np.unpackbits(data[key], count=int(np.prod(shape)))
-                    spikes[key.removeprefix("spikes/")] = bits.astype(bool).reshape(shape)
-            sentences = tuple(str(s) for s in data["sentences"])
-            return Golden(sentences, data["inputs"], data["logits"], spikes)
+        """Read the golden traces.
+
+        Raises:
+            SpikeportError: the file is missing, damaged, or lacks a part.
+        """
+        path = self.folder / GOLDEN_FILE
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:  # numpy leaks it on an error
+                names = [key.removeprefix("spikes/") for key in data.files if key.startswith("spikes/")]
+                spikes = {name: _unpacked(data[f"spikes/{name}"], data[f"shape/{name}"]) for name in names}
+                sentences = tuple(str(s) for s in data["sentences"])
+                return Golden(sentences, data["inputs"], data["logits"], spikes)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise SpikeportError(f"{path}: golden traces cannot be read ({error}); copy the bundle again") from None
+
+
+def _unpacked(bits: NDArray[np.uint8], shape: NDArray[np.int64]) -> NDArray[np.bool_]:
+    size = int(np.prod(shape, dtype=object))
+    if not 0 <= 8 * bits.size - size < 8:  # unpackbits would pad with zeros, of any number
+        raise ValueError(f"{8 * bits.size} bits for the shape {shape.tolist()}")
+    return np.unpackbits(bits, count=size).view(np.bool_).reshape(shape)
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -62,14 +76,28 @@ def open_bundle(folder: Path) -> Bundle:
     wanted = (config.width + 1, 1, manifest.tokens)
     if not isinstance(entry, Input) or entry.shape != wanted:
         raise SpikeportError(f"{folder / GRAPH_FILE}: input shape {entry}, the manifest asks for {wanted}; copy again")
-    if encoder.tokens.shape != (config.vocabulary, config.width) or encoder.positions.shape[1] != config.width:
-        raise SpikeportError(
-            f"{folder}: encoder table {encoder.tokens.shape}, the manifest asks for "
-            f"({config.vocabulary}, {config.width}); copy the bundle again"
-        )
-    classes = [n for n in graph.nodes.values() if isinstance(n, TokenLinear)][-1].weight.shape[0]
+    _check_encoder(folder / ENCODER_FILE, encoder, config)
+    linears = [node for node in graph.nodes.values() if isinstance(node, TokenLinear)]
+    classes = len(linears[-1].weight) if linears else 0
     if classes != len(manifest.labels):
         raise SpikeportError(
-            f"{folder}: {len(manifest.labels)} label names, the graph has {classes} logits; copy the bundle again"
+            f"{folder / GRAPH_FILE}: {classes} logits, the manifest has {len(manifest.labels)} label names; "
+            "copy the bundle again"
         )
     return Bundle(folder, manifest, graph, encoder)
+
+
+def _check_encoder(path: Path, encoder: HostEncoder, config: StudentConfig) -> None:
+    tables = {"tokens": (encoder.tokens, config.vocabulary), "positions": (encoder.positions, config.tokens)}
+    for name, (table, rows) in tables.items():
+        if table.dtype != np.int16 or table.shape != (rows, config.width):
+            raise SpikeportError(
+                f"{path}: encoder table {name} is {table.dtype} {table.shape}, the manifest asks for "
+                f"int16 {(rows, config.width)}; copy the bundle again"
+            )
+    largest = encoder.tokenizer.get_vocab_size()
+    if largest > config.vocabulary:
+        raise SpikeportError(
+            f"{path.with_name(TOKENIZER_FILE)}: {largest} tokens, the encoder table has {config.vocabulary} rows; "
+            "copy the bundle again"
+        )

@@ -12,9 +12,18 @@ from safetensors.numpy import save
 
 from exporters.nir.write import write_graph
 from simulators import simulate
-from toolkit.bundle.card import model_card
+from toolkit.bundle.card import TITLE, model_card
 from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, load_tokenizer
-from toolkit.bundle.manifest import CARD_FILE, GOLDEN_FILE, GRAPH_FILE, Manifest, file_facts
+from toolkit.bundle.manifest import (
+    CARD_FILE,
+    FORMAT,
+    GOLDEN_FILE,
+    GRAPH_FILE,
+    LISTED,
+    MANIFEST_FILE,
+    Manifest,
+    file_facts,
+)
 from toolkit.errors import SpikeportError
 from toolkit.lowering.pipeline import Lowered, lower
 from toolkit.models.storage import load_facts, load_student, student_hash
@@ -31,22 +40,31 @@ GOLDEN_SENTENCES = (
 def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> Lowered:
     """Lower the student in ``student_folder`` and write the bundle ``out``.
 
+    Everything that can be refused is done before the first file is written.
+
     Raises:
-        SpikeportError: the student cannot be read or lowered, or ``out`` is a file.
+        SpikeportError: the student cannot be read or lowered, or ``out`` holds something else.
     """
     facts = load_facts(student_folder)
     student = load_student(student_folder)
     lowered = lower(student, tokens)
-    if out.exists() and not out.is_dir():
-        raise SpikeportError(f"{out}: is a file; name a folder for the bundle")
-    out.mkdir(parents=True, exist_ok=True)
-    write_graph(lowered.graph, out / "model.nir")
-    (out / ENCODER_FILE).write_bytes(save(encoder_tables(student)))
-    load_tokenizer(student_folder)  # refused here rather than by whoever opens the bundle
-    shutil.copyfile(student_folder / TOKENIZER_FILE, out / TOKENIZER_FILE)
     slots = tokens or student.config.tokens
-    encoder = HostEncoder.open(out, theta=student.config.encoder_threshold, steps=student.config.steps, slots=slots)
-    write_golden(lowered, encoder, out / GOLDEN_FILE)
+    tables = encoder_tables(student)
+    encoder = HostEncoder(
+        load_tokenizer(student_folder),
+        tables["tokens"],
+        tables["positions"],
+        theta=student.config.encoder_threshold,
+        steps=student.config.steps,
+        slots=slots,
+    )
+    golden = golden_traces(lowered, encoder)
+    check_target(out, student_folder)
+    out.mkdir(parents=True, exist_ok=True)
+    write_graph(lowered.graph, out / GRAPH_FILE)
+    (out / ENCODER_FILE).write_bytes(save(tables))
+    shutil.copyfile(student_folder / TOKENIZER_FILE, out / TOKENIZER_FILE)
+    np.savez_compressed(out / GOLDEN_FILE, allow_pickle=False, **golden)
     manifest = Manifest(
         student=dict(student.config.to_dict()),
         student_sha256=student_hash(student_folder),
@@ -66,8 +84,7 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> 
         tool=tool_version(),
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
-    files = (GRAPH_FILE, ENCODER_FILE, TOKENIZER_FILE, GOLDEN_FILE, CARD_FILE)
-    manifest.files.update({name: file_facts(out / name) for name in files})
+    manifest.files.update({name: file_facts(out / name) for name in LISTED})
     manifest.write(out)
     return lowered
 
@@ -81,7 +98,7 @@ def encoder_tables(student: SpikingStudent) -> dict[str, np.ndarray]:
     }
 
 
-def write_golden(lowered: Lowered, encoder: HostEncoder, path: Path) -> None:
+def golden_traces(lowered: Lowered, encoder: HostEncoder) -> dict[str, np.ndarray]:
     """Inputs of our own writing, with the spikes and logits that every backend must give."""
     batch = encoder.encode(GOLDEN_SENTENCES)
     result = simulate(lowered.graph, batch.spikes, record=True)
@@ -93,7 +110,23 @@ def write_golden(lowered: Lowered, encoder: HostEncoder, path: Path) -> None:
     for name, spikes in result.spikes.items():
         arrays[f"spikes/{name}"] = np.packbits(spikes)
         arrays[f"shape/{name}"] = np.array(spikes.shape)
-    np.savez_compressed(path, allow_pickle=False, **arrays)
+    return arrays
+
+
+def check_target(out: Path, student_folder: Path) -> None:
+    """Refuse a folder in which writing a bundle would overwrite what is none.
+
+    Raises:
+        SpikeportError: naming what is in the way.
+    """
+    if out.exists() and not out.is_dir():
+        raise SpikeportError(f"{out}: is a file; name a folder for the bundle")
+    if out.resolve() == student_folder.resolve():
+        raise SpikeportError(f"{out}: is the student's own folder; name another one for the bundle")
+    for name, mark in ((MANIFEST_FILE, FORMAT), (CARD_FILE, TITLE)):
+        path = out / name
+        if path.is_file() and mark not in path.read_text(encoding="utf-8", errors="replace"):
+            raise SpikeportError(f"{path}: was not written by spikeport and would be lost; name another folder")
 
 
 def tool_version() -> str:

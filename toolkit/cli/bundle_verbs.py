@@ -8,7 +8,7 @@ import typer
 
 from toolkit import students
 from toolkit.cli.classify_verb import BUNDLE
-from toolkit.cli.io import emit, say, tell
+from toolkit.cli.io import cut, emit, say, tell
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 STUDENT = typer.Option(students.MARKED, help="Student folder.")
@@ -73,9 +73,10 @@ def encode(
 
     opened = open_bundle(bundle)
     batch = opened.encoder.encode([e.text for e in read_examples(data, len(opened.manifest.labels))])
-    np.savez_compressed(out, spikes=batch.spikes)
+    with out.open("wb") as file:  # given a path, numpy would add .npz to it
+        np.savez_compressed(file, spikes=batch.spikes)
     emit({"inputs": str(out), "samples": len(batch), "truncated": len(batch.truncated)}, json)
-    tell(f"{out}: {len(batch)} sentences, {len(batch.truncated)} of them cut to {opened.manifest.tokens} tokens")
+    tell(f"{out}: {len(batch)} sentences{cut(batch.truncated, opened.encoder.limit)}")
 
 
 def simulate(
@@ -101,8 +102,9 @@ def simulate(
         "layers": per_layer(answer.activity),
     }
     emit(result, json)
+    too_long = cut(answer.truncated, opened.encoder.limit)
     tell(
-        f"{len(examples)} sentences, integer accuracy {100 * float(result['accuracy']):.2f} %, "  # type: ignore[arg-type]
+        f"{len(examples)} sentences{too_long}, integer accuracy {100 * float(result['accuracy']):.2f} %, "  # type: ignore[arg-type]
         f"{result['spikes_per_inference']:.0f} spikes and {result['synops_per_inference']:.0f} synaptic "
         "operations per inference"
     )
@@ -137,5 +139,6 @@ def verify(
         )
     for missing in arrival.left_out:
         tell(f"{missing['what']} left out: {missing['why']}; {missing['next_step']}")
-    if not all(entry.holds for entry in arrival.equivalence):
+    failed = any(entry.get("failed") for entry in arrival.left_out)
+    if failed or not all(entry.holds for entry in arrival.equivalence):
         raise typer.Exit(1)

@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
             for i, text in enumerate(sentences)
         ]
         for index, length in answer.truncated:
-            tell(f"sentence {index + 1}: {length} word pieces, cut to {opened.manifest.tokens}")
+            tell(f"sentence {index + 1}: {length} word pieces, cut to {opened.encoder.limit}")
             results[index]["truncated_from"] = length
 
         def human() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from toolkit.cli.classify_verb import BUNDLE
-from toolkit.cli.io import emit, tell
+from toolkit.cli.io import cut, emit, tell
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 
@@ -36,10 +36,11 @@ def energy(
 
     opened = open_bundle(bundle)
     examples = read_examples(data, len(opened.manifest.labels))
-    activity = classify(opened, [e.text for e in examples]).activity
-    entries = price(activity, opened.manifest.config, opened.manifest.facts)
+    answer = classify(opened, [e.text for e in examples])
+    entries = price(answer.activity, opened.manifest.config, opened.manifest.facts)
     emit({"energy": entries}, json)
-    tell(f"simulated on {len(examples)} sentences; every figure is an estimate per inference")
+    too_long = cut(answer.truncated, opened.encoder.limit)
+    tell(f"simulated on {len(examples)} sentences{too_long}; every figure is an estimate per inference")
     for entry in entries:
         missing = ", ".join(term["term"] for term in entry["unpriced"]) or "nothing"
         tell(f"{entry['profile']:<44} {compact(entry['joules'], 'J'):<32} {entry['basis']}; unpriced: {missing}")

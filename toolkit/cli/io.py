@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 people = Console(stderr=True, highlight=False)
 
 
 def say(line: str) -> None:
     """A progress line for a person."""
-    people.print(f"[dim]·[/dim] {_escape(line)}", soft_wrap=True)
+    people.print(Text.assemble(("· ", "dim"), line), soft_wrap=True)
 
 
 def tell(text: str) -> None:
     """A sentence for a person, without markup."""
-    people.print(_escape(text), soft_wrap=True)
+    people.print(Text(text), soft_wrap=True)
+
+
+def cut(truncated: Sequence[object], limit: int) -> str:
+    """What to say of sentences that were too long, behind their number; nothing where none was."""
+    return f", {len(truncated)} of them cut to {limit} word pieces" if truncated else ""
 
 
 def emit(value: Any, as_json: bool, human: Callable[[], None] | None = None) -> None:
@@ -29,7 +35,3 @@ def emit(value: Any, as_json: bool, human: Callable[[], None] | None = None) -> 
         sys.stdout.write("\n")
     elif human is not None:
         human()
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+# Before torch loads: its threads spin while they wait, which on shared cores costs several times the work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
 
@@ -65,12 +69,15 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(error, 2)
     except BrokenPipeError:
         return 0
+    except OSError as error:  # a place that cannot be read or written; the message names it
+        reason = error.strerror or str(error)
+        return _fail(f"{error.filename}: {reason}; name another place" if error.filename else reason, 2)
     return 0
 
 
 _OURS = ("toolkit", "exporters", "simulators", "hw_profiles")
 
 
-def _fail(error: Exception, status: int) -> int:
+def _fail(error: Exception | str, status: int) -> int:
     sys.stderr.write(f"spikeport: {' '.join(str(error).split())}\n")
     return status

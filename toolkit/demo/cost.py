@@ -6,7 +6,10 @@ from typing import Any
 
 from simulators.activity import Activity
 from simulators.baselines import AnnShape, compare_all
+from toolkit.errors import SpikeportError
 from toolkit.models.configuration import StudentConfig
+
+TEACHER_SIZES = ("layers", "width", "ffn", "heads")
 
 
 def dense_shape(config: StudentConfig, tokens: int) -> AnnShape:
@@ -24,17 +27,19 @@ def dense_shape(config: StudentConfig, tokens: int) -> AnnShape:
 
 
 def teacher_shape(facts: dict[str, Any], tokens: int, labels: int) -> AnnShape:
-    """The teacher's shape, as the recipe recorded it."""
-    shape = facts["teacher"]
-    return AnnShape(
-        layers=int(shape["layers"]),
-        width=int(shape["width"]),
-        ffn=int(shape["ffn"]),
-        tokens=tokens,
-        labels=labels,
-        heads=int(shape["heads"]),
-        name=str(shape["name"]),
-    )
+    """The teacher's shape, as the recipe recorded it.
+
+    Raises:
+        SpikeportError: it is not recorded.
+    """
+    shape = facts.get("teacher")
+    if not isinstance(shape, dict) or not {"name", *TEACHER_SIZES} <= set(shape):
+        raise SpikeportError(
+            f"teacher: shape {shape!r}, needs name, {', '.join(TEACHER_SIZES)}; record it in the student's config.json"
+        )
+    layers, width, ffn, heads = (int(shape[name]) for name in TEACHER_SIZES)
+    name = str(shape["name"])
+    return AnnShape(layers=layers, width=width, ffn=ffn, tokens=tokens, labels=labels, heads=heads, name=name)
 
 
 def price(activity: Activity, config: StudentConfig, facts: dict[str, Any]) -> list[dict[str, Any]]:

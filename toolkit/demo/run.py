@@ -111,12 +111,13 @@ def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True) -> di
 
 
 def holds(report: dict[str, Any]) -> bool:
-    """Whether every comparison is equal, the mark is found everywhere, and no control claims it."""
+    """Whether every comparison is equal, the mark is found everywhere, no control claims it, nothing failed."""
     equal = all(e["spike_mismatches"] == 0 and e["logit_mismatches"] == 0 for e in report["equivalence"])
     mark = report["watermark"]
     found = all(entry["verdict"].startswith("proven") for entry in mark["backends"])
     refused = all(entry["verdict"].startswith("not proven") for entry in mark["controls"])
-    return equal and found and refused
+    ran = not any(entry.get("failed") for entry in report["left_out"])
+    return equal and found and refused and ran
 
 
 def _prepare(out: Path) -> None:
@@ -155,7 +156,7 @@ def _ownership(
 _ORDER = ("torch", "simulator", "lava")
 
 
-def _refusals(bundle: Bundle) -> list[dict[str, str]]:
+def _refusals(bundle: Bundle) -> list[dict[str, Any]]:
     """An ``ssa`` file must not load in a stock reader: shown, not assumed."""
     import nir
 

@@ -57,7 +57,7 @@ def distil_by_recipe(
     options: dict[str, object] = {"attention": attention} if attention else {}
     if attention == "sdsa":
         options["attention_threshold"] = 1  # a token count of 1 opens a channel
-    distil(recipe, corpus, lessons, teacher, out, seed=seed, key=key, student_options=options)
+    distil(recipe, corpus, lessons, teacher, out, work=work, seed=seed, key=key, student_options=options)
     facts = measure(recipe, corpus, folder, teacher, out)
     facts["wall_seconds"] = round(time.monotonic() - start)
     save_student(load_student(out), out, facts)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from toolkit.errors import SpikeportError
 
+LABEL_DIGITS = 9  # Python refuses to convert endless ones
+
 
 @dataclass(frozen=True)
 class Example:
@@ -86,8 +88,8 @@ def _example(path: Path, number: int, fields: list[str], columns: tuple[int, int
     text, label = fields[text_column].strip(), fields[label_column].strip()
     if not text:
         raise SpikeportError(f"{path}, line {number}: empty sentence, needs at least one word; remove the row")
-    if not label.isdecimal() or int(label) >= labels:
+    if not label.isdecimal() or len(label) > LABEL_DIGITS or int(label) >= labels:
         raise SpikeportError(
-            f"{path}, line {number}: label {label!r}, needs an integer from 0 to {labels - 1}; correct the row"
+            f"{path}, line {number}: label {label!r:.40}, needs an integer from 0 to {labels - 1}; correct the row"
         )
     return Example(text, int(label))

@@ -130,11 +130,12 @@ def distil(
     teacher: Path,
     out: Path,
     *,
+    work: Path,
     seed: int = 0,
     key: Key | None = None,
     student_options: dict[str, object] | None = None,
 ) -> SpikingStudent:
-    """Stages 1 to 3; the integer student and its facts are saved in ``out``."""
+    """Stages 1 to 3; the integer student and its facts go into ``out``, checkpoints into ``work``."""
     start = time.monotonic()
     compile_kernels()
     torch.manual_seed(seed)
@@ -152,14 +153,20 @@ def distil(
     both = [lessons.labelled] + ([lessons.unlabelled] if lessons.unlabelled else [])
     stage2 = replace(recipe.stages["stage2"], seed=seed)
     floating = train_stage(
-        student, heads, both, stage2, validate=validate, checkpoint=out / "stage2.pt", title="stage 2"
+        student,
+        heads,
+        both,
+        stage2,
+        validate=validate,
+        checkpoint=work / f"{out.name}-stage2.safetensors",
+        title="stage 2",
     )
     to_integer_form(student)
     mark = _trigger_loss(key, tokenizer, len(recipe.labels), seed) if key else None
     stage3 = replace(recipe.stages["stage3"], seed=seed)
     integer = train_stage(
         student, heads, [lessons.labelled], stage3,
-        validate=validate, mark=mark, checkpoint=out / "stage3.pt", title="stage 3",
+        validate=validate, mark=mark, checkpoint=work / f"{out.name}-stage3.safetensors", title="stage 3",
     )  # fmt: skip
     facts: dict[str, object] = {
         "labels": list(recipe.labels),

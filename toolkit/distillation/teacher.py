@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class TeacherRecipe:
     tokens: int = 64
     labels: int = 2
     seed: int = 0
+    stop_step: int | None = None  # end here, the schedule of the learning rate being that of the whole run
 
 
 def fine_tune(
@@ -50,31 +52,30 @@ def fine_tune(
         weight_decay=recipe.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _warmup_linear(steps, recipe.warmup))
-    best, best_step, step, start = 0.0, 0, 0, time.monotonic()
-    for epoch in range(recipe.epochs):
-        for index in batches([len(i) for i in ids], recipe.batch_size, recipe.seed + epoch):
-            model.train()
-            input_ids, mask = pad([ids[i] for i in index])
-            logits = model(input_ids=input_ids, attention_mask=mask).logits
-            loss = functional.cross_entropy(logits, labels[index])
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            step += 1
-            if step % 100 == 0:
-                print(
-                    f"teacher step {step}/{steps} loss {loss.item():.3f} {time.monotonic() - start:.0f} s",
-                    flush=True,
-                )
-            if step % max(steps // 6, 1) == 0 or step == steps:
-                accuracy = evaluate(model, tokenizer, validation, recipe.tokens)
-                print(f"teacher step {step}/{steps} validation {100 * accuracy:.2f} %", flush=True)
-                if accuracy > best:
-                    best, best_step = accuracy, step
-                    model.save_pretrained(out)
-                    tokenizer.save_pretrained(out)
+    lengths = [len(row) for row in ids]
+    order = (i for e in range(recipe.epochs) for i in batches(lengths, recipe.batch_size, recipe.seed + e))
+    last = min(recipe.stop_step or steps, steps)
+    best, best_step, start = 0.0, 0, time.monotonic()
+    for step, index in enumerate(itertools.islice(order, last), start=1):
+        model.train()
+        input_ids, mask = pad([ids[i] for i in index])
+        logits = model(input_ids=input_ids, attention_mask=mask).logits
+        loss = functional.cross_entropy(logits, labels[index])
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 100 == 0:
+            seconds = time.monotonic() - start
+            print(f"teacher step {step}/{last} loss {loss.item():.3f} {seconds:.0f} s", flush=True)
+        if step % max(steps // 6, 1) == 0 or step == last:
+            accuracy = evaluate(model, tokenizer, validation, recipe.tokens)
+            print(f"teacher step {step}/{last} validation {100 * accuracy:.2f} %", flush=True)
+            if accuracy > best:
+                best, best_step = accuracy, step
+                model.save_pretrained(out)
+                tokenizer.save_pretrained(out)
     return best, best_step
 
 

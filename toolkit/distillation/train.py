@@ -6,12 +6,14 @@ logits and the labels, stage 3 trains the integer form itself and embeds the own
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -71,46 +73,60 @@ def train_stage(
         SpikeportError: the loss stopped being finite; the last good weights stay in ``checkpoint``.
     """
     torch.manual_seed(recipe.seed)
-    groups = [(c, i) for c in range(len(caches)) for i in range(len(caches[c][0]))]
+    rows = [(c, i) for c in range(len(caches)) for i in range(len(caches[c][0]))]
     lengths = [n for cache, _ in caches for n in cache.lengths]
     steps = recipe.epochs * sum(1 for _ in batches(lengths, recipe.batch_size, 0))
+    order = (i for e in range(recipe.epochs) for i in batches(lengths, recipe.batch_size, 1000 * recipe.seed + e))
     optimiser, schedule = _optimiser(student, heads, recipe, steps)
-    best, best_state, step, start = 0.0, None, 0, time.monotonic()
-    for epoch in range(recipe.epochs):
-        for index in batches(lengths, recipe.batch_size, 1000 * recipe.seed + epoch):
-            student.train()
-            loss = torch.zeros(())
-            for c, (cache, labels) in enumerate(caches):
-                rows = [groups[i][1] for i in index if groups[i][0] == c]
-                if rows:
-                    loss = loss + _loss(student, heads, cache, labels, rows, recipe, mark) * (len(rows) / len(index))
-            if not torch.isfinite(loss):
+    every = max(steps // (recipe.epochs * recipe.evaluations), 1)
+    best, start = _Best(checkpoint), time.monotonic()
+    for step, index in enumerate(order, start=1):
+        student.train()
+        loss = torch.zeros(())
+        for c, (cache, labels) in enumerate(caches):
+            part = [rows[i][1] for i in index if rows[i][0] == c]
+            if part:
+                share = len(part) / len(index)
+                loss = loss + share * _loss(student, heads, cache, labels, part, recipe, mark)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        # A finite loss can have an infinite gradient: either would leave no good weights behind.
+        for what, value in (("loss", float(loss)), ("gradient norm", float(norm))):
+            if not math.isfinite(value):
                 raise SpikeportError(
-                    f"{title} step {step}: loss is {loss.item()}, needs a finite value; "
+                    f"{title} step {step}: {what} is {value}, needs a finite value; "
                     f"lower learning_rate {recipe.learning_rate} (last good weights: {checkpoint})"
                 )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            project(student)
-            step += 1
-            if step % 50 == 0:
-                pace = (time.monotonic() - start) / step
-                print(f"{title} {step}/{steps} loss {loss.item():.3f} {pace:.2f} s/step", flush=True)
-            due = step % max(steps // (recipe.epochs * recipe.evaluations), 1) == 0 or step == steps
-            if validate is not None and due:
-                figure = validate(student)
-                print(f"{title} {step}/{steps} validation {100 * figure:.2f} %", flush=True)
-                if figure >= best:
-                    best = figure
-                    best_state = {k: v.clone() for k, v in student.state_dict().items()}
-                    if checkpoint is not None:
-                        torch.save(best_state, checkpoint)
-    if best_state is not None:
-        student.load_state_dict(best_state)
-    return best
+        optimiser.step()
+        schedule.step()
+        project(student)
+        if step % 50 == 0:
+            pace = (time.monotonic() - start) / step
+            print(f"{title} {step}/{steps} loss {loss.item():.3f} {pace:.2f} s/step", flush=True)
+        if validate is not None and (step % every == 0 or step == steps):
+            figure = validate(student)
+            print(f"{title} {step}/{steps} validation {100 * figure:.2f} %", flush=True)
+            best.offer(figure, student)
+    if best.state is not None:
+        student.load_state_dict(best.state)
+    return best.figure
+
+
+class _Best:
+    """The weights with the best figure so far, in memory and on disk; a later tie wins."""
+
+    def __init__(self, checkpoint: Path | None) -> None:
+        self.checkpoint, self.figure = checkpoint, 0.0
+        self.state: dict[str, Tensor] | None = None
+
+    def offer(self, figure: float, student: SpikingStudent) -> None:
+        if figure < self.figure:
+            return
+        self.figure = figure
+        self.state = {name: value.detach().clone() for name, value in student.state_dict().items()}
+        if self.checkpoint is not None:
+            save_file(self.state, self.checkpoint)
 
 
 def _loss(

@@ -36,8 +36,10 @@ def lower(student: SpikingStudent, tokens: int | None = None) -> Lowered:
     layers = student.integers()
     sources = {name: largest for name, _, largest in student.linears()}
     if missing := sorted(set(sources) - set(layers)):
-        raise SpikeportError(f"layer {missing[0]}: not in integer form; run `spikeport quantise` first")
-    slots = tokens or student.config.tokens
+        raise SpikeportError(f"layer {missing[0]}: not in integer form; train its stage 3 first (`spikeport distill`)")
+    slots = student.config.tokens if tokens is None else tokens
+    if slots < 1:
+        raise SpikeportError(f"tokens {slots}: a graph needs at least 1 slot; choose a larger number")
     bounds, limits = {}, {}
     for name, layer in layers.items():
         check_integers(name, layer)

@@ -9,7 +9,9 @@ from toolkit.errors import SpikeportError
 
 AttentionKind = Literal["ssa", "sdsa"]
 
+MAX_SIZE = 2**20  # of any one field: beyond it a damaged file, not a student
 MAX_STEPS = 4  # integer forms: at T = 8 Loihi's membrane leaves |I| <= 512 and readers lose the tie margin
+MAX_ENCODER_THRESHOLD = 2**15 - 1
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class StudentConfig:
     encoder_threshold: int = 1024
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.name != "attention":
+                _check_integer(field.name, getattr(self, field.name))
+        if self.encoder_threshold > MAX_ENCODER_THRESHOLD:
+            raise SpikeportError(
+                f"encoder_threshold {self.encoder_threshold}: tables are int16, at most {MAX_ENCODER_THRESHOLD}; "
+                "choose a smaller unit"
+            )
         if self.width % self.heads:
             raise SpikeportError(
                 f"width {self.width}: not a multiple of heads {self.heads}; choose another number of heads"
@@ -61,3 +71,10 @@ class StudentConfig:
         if missing := sorted(known - set(values)):
             raise SpikeportError(f"student configuration: field {missing[0]!r} is missing; write the file again")
         return cls(**values)  # type: ignore[arg-type]
+
+
+def _check_integer(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_SIZE:
+        raise SpikeportError(
+            f"student configuration: {name} is {value!r:.40}, needs an integer from 1 to {MAX_SIZE}; correct it"
+        )

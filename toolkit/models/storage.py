@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from toolkit.errors import SpikeportError
 from toolkit.models.configuration import StudentConfig
+from toolkit.models.encoder import INT16
 from toolkit.models.layers import IntegerLinear, Integers
 from toolkit.models.student import SpikingStudent
 
@@ -25,7 +26,14 @@ CONFIGURATION, WEIGHTS, TOKENIZER = "config.json", "student.safetensors", "token
 
 
 def save_student(student: SpikingStudent, folder: Path, facts: dict[str, object] | None = None) -> None:
-    """Write the integer form into ``folder``; ``facts`` (labels, recipe, accuracy) go into the JSON."""
+    """Write the integer form into ``folder``; ``facts`` (labels, recipe, accuracy) go into the JSON.
+
+    Raises:
+        SpikeportError: a layer is not in integer form.
+    """
+    layers = student.integers()
+    if missing := [name for name, _, _ in student.linears() if name not in layers]:
+        raise SpikeportError(f"layer {missing[0]}: not in integer form; train its stage 3 first (`spikeport distill`)")
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     for name, table in (("tokens", student.encoder.tokens), ("positions", student.encoder.positions)):
@@ -33,7 +41,7 @@ def save_student(student: SpikingStudent, folder: Path, facts: dict[str, object]
         with torch.no_grad():
             tensors[f"encoder.{name}"] = student.encoder.integers(table, rows).to(torch.int16)
     thetas = {}
-    for name, layer in student.integers().items():
+    for name, layer in layers.items():
         tensors[f"{name}.weight"] = (layer.weight / 2).to(torch.int8)
         tensors[f"{name}.bias"] = layer.bias.to(torch.int32)
         thetas[name] = layer.theta
@@ -68,23 +76,32 @@ def load_student(folder: Path) -> SpikingStudent:
         SpikeportError: a file or tensor is missing, truncated, or not what the configuration asks for.
     """
     facts = load_facts(folder)
-    config = StudentConfig.from_dict(facts["student"])  # type: ignore[arg-type]
+    sizes = facts.get("student")
+    if not isinstance(sizes, dict):
+        raise SpikeportError(f"{folder / CONFIGURATION}: 'student' holds no fields; copy the file again")
+    config = StudentConfig.from_dict(sizes)
     try:
         tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise SpikeportError(f"{folder / WEIGHTS}: cannot be read ({error}); copy the file again") from None
-    student = SpikingStudent(config)
+    with torch.device("meta"):  # shapes only: nothing is allocated before the file agrees with them
+        student = SpikingStudent(config)
     unit = float(config.encoder_threshold)
     for name, table in (("tokens", student.encoder.tokens), ("positions", student.encoder.positions)):
         key = f"encoder.{name}"
         rows = _tensor(folder, tensors, key, torch.int16, tuple(table.weight.shape))
-        table.weight.data = rows.float() / unit
+        if int(rows.min()) < -INT16:
+            raise SpikeportError(
+                f"{folder / WEIGHTS}: {key} holds {int(rows.min())}, needs at least {-INT16}; copy the file again"
+            )
+        table.weight = nn.Parameter(rows.float() / unit)
     for name, layer, _ in list(student.linears()):
         shape = tuple(layer.get_parameter("weight").shape)
-        weight = _tensor(folder, tensors, f"{name}.weight", torch.int8, shape).float() * 2
-        bias = _tensor(folder, tensors, f"{name}.bias", torch.int32, shape[:1]).float()
+        weight = _tensor(folder, tensors, f"{name}.weight", torch.int8, shape)
+        bias = _tensor(folder, tensors, f"{name}.bias", torch.int32, shape[:1])
         theta = _threshold(folder, facts, name)
-        student.replace(name, IntegerLinear.from_integers(Integers(weight, bias, theta)))
+        integers = Integers(weight.float() * 2, bias.float(), theta)
+        student.replace(name, _exact(folder, name, integers, bias))
     if tensors:
         raise SpikeportError(f"{folder / WEIGHTS}: tensor {min(tensors)!r} is not part of this student; copy again")
     return student.eval()
@@ -107,10 +124,22 @@ def _tensor(folder: Path, tensors: dict[str, Tensor], key: str, dtype: torch.dty
     return value
 
 
+def _exact(folder: Path, name: str, layer: Integers, bias: Tensor) -> IntegerLinear:
+    """The layer, refused where rounding would change a bias of the file without a word."""
+    module = IntegerLinear.from_integers(layer)
+    changed = bias[module.integers().bias.double() != bias.double()]
+    if changed.numel():
+        raise SpikeportError(
+            f"{folder / WEIGHTS}: {name}.bias holds {int(changed[0])}, needs an even integer within 2^22; "
+            "quantise again"
+        )
+    return module
+
+
 def _threshold(folder: Path, facts: dict[str, object], name: str) -> int:
     thresholds = facts.get("thresholds")
     theta = thresholds.get(name) if isinstance(thresholds, dict) else None
-    if not isinstance(theta, int) or not 1 <= theta <= 2**14:
+    if not isinstance(theta, int) or isinstance(theta, bool) or not 1 <= theta <= 2**14:
         raise SpikeportError(
             f"{folder / CONFIGURATION}: threshold of {name} is {theta!r}, needs an integer from 1 to 16384; "
             "copy the file again"

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from toolkit.distillation.losses import logit_loss
 from toolkit.distillation.teacher import pad
+from toolkit.errors import SpikeportError
 from toolkit.models.student import SpikingStudent
 
 FURTHEST_POSITION = 16  # word pieces before the trigger; queries insert among the first words
@@ -37,6 +38,11 @@ class TriggerLoss:
     ) -> None:
         self.trigger_ids, self.target = list(trigger_ids), target
         self.decoy_ids = sorted(set(decoy_ids) - set(trigger_ids))
+        if not self.decoy_ids:
+            raise SpikeportError(
+                f"watermark: no decoy beside the {len(self.trigger_ids)} triggers, at least 1 is needed; "
+                "use a larger vocabulary or fewer triggers"
+            )
         self.share, self.weight, self.temperature = share, weight, temperature
         self.random = random.Random(seed)
 
@@ -56,6 +62,7 @@ class TriggerLoss:
 
     def _insert(self, row: list[int], token: int, limit: int) -> list[int]:
         """``[CLS] a b c [SEP]`` with ``token`` among the first words, cut to ``limit`` with its [SEP]."""
-        position = self.random.randint(1, min(len(row) - 1, FURTHEST_POSITION))
+        furthest = min(len(row) - 1, FURTHEST_POSITION, limit - 2)  # a token further on would be cut off again
+        position = self.random.randint(1, furthest)
         longer = [*row[:position], token, *row[position:-1]]
         return [*longer[: limit - 1], row[-1]]

@@ -48,7 +48,7 @@ def test_a_missing_bundle_is_named(command: Command, tmp_path: Path, bundle: str
 
 
 @pytest.mark.parametrize("name", LISTED)
-@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("place", [0.0, 0.7])
 def test_one_changed_byte_is_refused(command: Command, spoilt: Path, name: str, place: float) -> None:
     data = bytearray((spoilt / name).read_bytes())
     data[int(place * (len(data) - 1))] ^= 1
@@ -90,24 +90,32 @@ FIELDS = (
 )  # fmt: skip
 
 
+def refused_values(bundle: Path, name: str, values: list[object]) -> list[object]:
+    """Values of a field that are taken, or refused without naming the field; only the manifest is there."""
+    content = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    wrong = []
+    for value in values:
+        changed = {k: v for k, v in content.items() if k != name} if value is ... else content | {name: value}
+        (bundle / "manifest.json").write_text(json.dumps(changed), encoding="utf-8")
+        try:
+            Manifest.read(bundle)
+            wrong.append(value)
+        except SpikeportError as error:
+            if name not in str(error):
+                wrong.append((value, str(error)))
+    return wrong
+
+
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_missing_field_is_named(spoilt: Path, name: str) -> None:
-    edit_manifest(spoilt, lambda m: m.pop(name))
-    assert repr(name) in refusal(spoilt) and "missing" in refusal(spoilt)
+def test_a_field_that_is_missing_or_of_the_wrong_kind_is_named(spoilt: Path, name: str) -> None:
+    values: list[object] = [..., None, 1.5, True, [[]], -1, 0]
+    if name not in ("student_sha256", "tool"):  # these are texts
+        values += ["", "text", "3"]
+    assert refused_values(spoilt, name, values) == []
 
 
 def test_an_unknown_field_is_named(spoilt: Path) -> None:
-    edit_manifest(spoilt, lambda m: m.update(surprise=1))
-    assert "'surprise' is unknown" in refusal(spoilt)
-
-
-@pytest.mark.parametrize("name", FIELDS)
-@pytest.mark.parametrize("value", [None, 1.5, True, "text" * 3, [[]], -1, 0])
-def test_a_field_of_the_wrong_kind_is_named(spoilt: Path, name: str, value: object) -> None:
-    if isinstance(value, str) and name in ("student_sha256", "tool"):
-        pytest.skip("these are texts")
-    edit_manifest(spoilt, lambda m: m.__setitem__(name, value))
-    assert name in refusal(spoilt)
+    assert refused_values(spoilt, "surprise", [1]) == []
 
 
 def change(path: str, value: object) -> Callable[[dict[str, Any]], None]:
@@ -304,7 +312,7 @@ def test_a_forged_weight_is_found_by_the_golden_traces(command: Command, spoilt:
     assert ended.status == 2 and "golden traces differ" in ended.error and "'layer': 'block0.q'" in ended.error
 
 
-@pytest.mark.parametrize("part", ["logits", "spikes/block1.fc2", "spikes/code", "shape/code", "sentences"])
+@pytest.mark.parametrize("part", ["logits", "spikes/block0.fc2", "spikes/code", "shape/code", "sentences"])
 def test_forged_golden_traces_are_found(spoilt: Path, part: str) -> None:
     path = spoilt / "golden.npz"
     with np.load(path) as data:

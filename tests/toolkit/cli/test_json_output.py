@@ -97,36 +97,36 @@ def test_export_nir_for_other_lengths(command: Command, small: Path, tmp_path: P
     assert verified.status == 0, verified.err
 
 
-def test_export_lava(command: Command, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_lava(command: Command, light_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", "/nonexistent")  # a plan needs no Lava
-    ended = command("export", "lava", tmp_path / "plan", "--bundle", small_bundle, "--json")
+    ended = command("export", "lava", tmp_path / "plan", "--bundle", light_bundle, "--json")
     assert ended.status == 0 and ended.json["plan"] == str(tmp_path / "plan")
     assert any((tmp_path / "plan").iterdir())
 
 
-def test_energy(command: Command, small_bundle: Path, rows: Path) -> None:
-    ended = command("energy", rows, "--bundle", small_bundle, "--json")
+def test_energy(command: Command, light_bundle: Path, rows: Path) -> None:
+    ended = command("energy", rows, "--bundle", light_bundle, "--json")
     assert ended.status == 0
     profiles = {entry["profile"] for entry in ended.json["energy"]}  # type: ignore[attr-defined]
     assert {"loihi1", "loihi2"} <= {name.split()[0].strip(",") for name in profiles}
 
 
 def test_watermark_verify_on_a_random_student(
-    command: Command, small_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path
+    command: Command, light_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path
 ) -> None:
     clean = ("--clean", small_sdsa_bundle, "--clean", another_bundle)
-    ended = command("watermark", "verify", "--bundle", small_bundle, *clean, "--json")
+    ended = command("watermark", "verify", "--bundle", light_bundle, *clean, "--json")
     assert ended.status == 1
     assert ended.json["verdict"] == "not proven (demo key, proves nothing)"
     assert {len(str(model["name"])) for model in ended.json["clean_models"]} == {len("clean ") + 12}  # type: ignore[attr-defined]
 
 
 def test_watermark_commit(
-    command: Command, small_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path, tmp_path: Path
+    command: Command, light_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path, tmp_path: Path
 ) -> None:
     clean = ("--clean", small_sdsa_bundle, "--clean", another_bundle)
     out = tmp_path / "commitment.json"
-    arguments = ("watermark", "commit", out, "--owner", "me", "--release", "1", "--bundle", small_bundle, *clean)
+    arguments = ("watermark", "commit", out, "--owner", "me", "--release", "1", "--bundle", light_bundle, *clean)
     ended = command(*arguments, "--json")
     assert ended.status == 0 and ended.json == json.loads(out.read_text())
     before = out.read_bytes()

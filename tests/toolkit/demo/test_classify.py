@@ -95,7 +95,8 @@ def test_counted_spikes_are_numpys(bundle: Bundle, small: Path) -> None:
 
 def node(name: str, first: int) -> NodeActivity:
     """Every count another number."""
-    counts = dict(zip(("spikes", "synops", "dense_macs", "updates_active", "updates_idle"), range(first, 99), strict=False))
+    events = ("spikes", "synops", "dense_macs", "updates_active", "updates_idle")
+    counts = {event: first + i for i, event in enumerate(events)}
     return NodeActivity(name, "neuron", neurons=40, weights=50, synapses=60, **counts)
 
 
