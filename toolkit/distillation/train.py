@@ -92,7 +92,7 @@ def train_stage(
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         # A finite loss can have an infinite gradient: either would leave no good weights behind.
-        for what, value in (("loss", float(loss)), ("gradient norm", float(norm))):
+        for what, value in (("loss", float(loss.detach())), ("gradient norm", float(norm))):
             if not math.isfinite(value):
                 raise SpikeportError(
                     f"{title} step {step}: {what} is {value}, needs a finite value; "
@@ -108,8 +108,9 @@ def train_stage(
             figure = validate(student)
             print(f"{title} {step}/{steps} validation {100 * figure:.2f} %", flush=True)
             best.offer(figure, student)
-    if best.state is not None:
-        student.load_state_dict(best.state)
+    if best.state is None:
+        return 0.0
+    student.load_state_dict(best.state)
     return best.figure
 
 
@@ -117,7 +118,7 @@ class _Best:
     """The weights with the best figure so far, in memory and on disk; a later tie wins."""
 
     def __init__(self, checkpoint: Path | None) -> None:
-        self.checkpoint, self.figure = checkpoint, 0.0
+        self.checkpoint, self.figure = checkpoint, -math.inf
         self.state: dict[str, Tensor] | None = None
 
     def offer(self, figure: float, student: SpikingStudent) -> None:

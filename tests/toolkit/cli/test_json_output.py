@@ -13,6 +13,7 @@ from tests.toolkit.conftest import Command, snapshot
 from tests.toolkit.small_students import run_student, word_pieces, write_student
 from toolkit.bundle.writer import write_bundle
 from toolkit.cli import io
+from toolkit.demo import ownership
 
 SENTENCES = ["a gripping , funny film", "bad", "it goes nowhere and takes its time about it"]
 
@@ -86,14 +87,14 @@ def test_export_nir(command: Command, small: Path, small_bundle: Path, tmp_path:
 
 
 @pytest.mark.parametrize("tokens", [16, 64])
-def test_export_nir_for_other_lengths(command: Command, small: Path, tmp_path: Path, tokens: int) -> None:
+def test_export_nir_for_other_lengths(command: Command, light: Path, tmp_path: Path, tokens: int) -> None:
     out = tmp_path / "out"
-    assert command("export", "nir", out, "--student", small, "--tokens", tokens, "--json").status == 0
+    assert command("export", "nir", out, "--student", light, "--tokens", tokens, "--json").status == 0
     assert json.loads((out / "manifest.json").read_text())["tokens"] == tokens
     ended = command("classify", *SENTENCES[:2], "--bundle", out, "--json")
-    logits, _ = run_student(small, *word_pieces(SENTENCES[:2], 8))
+    logits, _ = run_student(light, *word_pieces(SENTENCES[:2], 8))
     assert [r["integer_logits"] for r in ended.json["results"]] == logits.sum(axis=(1, 3)).tolist()  # type: ignore[attr-defined]
-    verified = command("verify", out, "--student", small, "--samples", 4, "--no-lava", "--json")
+    verified = command("verify", out, "--student", light, "--samples", 4, "--no-lava", "--json")
     assert verified.status == 0, verified.err
 
 
@@ -112,8 +113,9 @@ def test_energy(command: Command, light_bundle: Path, rows: Path) -> None:
 
 
 def test_watermark_verify_on_a_random_student(
-    command: Command, light_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path
+    command: Command, light_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ownership, "QUERIES", 16)  # quicker; no random student is proven by 48 either
     clean = ("--clean", small_sdsa_bundle, "--clean", another_bundle)
     ended = command("watermark", "verify", "--bundle", light_bundle, *clean, "--json")
     assert ended.status == 1

@@ -93,7 +93,7 @@ def test_an_sdsa_bundle_is_verified_too(command: Command, small_sdsa: Path, smal
     assert ended.json["equivalence"][0]["student"] == "sdsa"  # type: ignore[index]
 
 
-@pytest.mark.parametrize("interpreter", ["/nonexistent", sys.executable])
+@pytest.mark.parametrize("interpreter", ["/nonexistent", sys.executable, "/bin/true"])
 def test_without_lava_the_rest_runs_and_says_what_was_left_out(
     command: Command, small: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
 ) -> None:

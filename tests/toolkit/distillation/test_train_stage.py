@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from scipy.special import rel_entr, softmax
 
 from tests.toolkit.distillation.pupils import made_up_cache
@@ -45,7 +46,7 @@ def test_after_a_stage_on_integers_every_bound_holds() -> None:
     student, (cache, labels) = integer_student("ssa", labels=2), made_up_cache(24)
     with torch.no_grad():
         for _, layer, _ in student.linears():
-            layer.weight.mul_(30)
+            layer.bias.fill_(20000 / layer.theta)  # 16 inputs alone could not leave the range
     train_stage(student, FeatureHeads(2, 16, 12), [(cache, labels)], StageRecipe(1, 1e-2, batch_size=12))
     for name, layer, largest in student.linears():
         if name != "readout":
@@ -61,14 +62,26 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_good_weights(tmp_pa
         train_stage(
             student, FeatureHeads(2, 16, 12), [(cache, labels)], recipe,
             validate=lambda s: 0.5, mark=lambda *_: torch.tensor(next(calls)),
-            checkpoint=tmp_path / "best.pt", title="stage 2",
+            checkpoint=tmp_path / "best.safetensors", title="stage 2",
         )  # fmt: skip
     message = str(stopped.value)
     assert "\n" not in message
-    assert all(word in message for word in ("stage 2", "nan", "0.001", str(tmp_path / "best.pt")))
-    kept = torch.load(tmp_path / "best.pt")
+    assert all(word in message for word in ("stage 2", "nan", "0.001", str(tmp_path / "best.safetensors")))
+    kept = load_file(tmp_path / "best.safetensors")
     assert all(torch.isfinite(v).all() for v in kept.values())
     float_student("ssa", labels=2).load_state_dict(kept)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_is_applied() -> None:
+    """The root of zero is finite, its slope is not."""
+    student, (cache, labels) = float_student("ssa", labels=2), made_up_cache(12)
+    recipe = StageRecipe(1, 1e-3, batch_size=12)
+    with pytest.raises(SpikeportError, match="gradient norm"):
+        train_stage(
+            student, FeatureHeads(2, 16, 12), [(cache, labels)], recipe,
+            mark=lambda s, *_: (s.readout.bias - s.readout.bias.detach()).square().sum().sqrt(),
+        )  # fmt: skip
+    assert all(torch.isfinite(p).all() for p in student.parameters())
 
 
 @pytest.mark.parametrize("figures", [[0.2, 0.9, 0.3, 0.1], [-3.0, -1.0, -2.0, -5.0]])

@@ -144,15 +144,16 @@ def test_projection_brings_every_row_back_and_touches_no_other(kind: str) -> Non
 
 
 def test_projection_covers_rounding_that_only_ever_adds() -> None:
-    student = integer_student("ssa", width=512, heads=2, layers=2)
-    fc2 = student.blocks[1].fc1
-    assert isinstance(fc2, IntegerLinear)
-    for size in np.linspace(0.05, 0.2, 12):
-        fc2.weight.data.fill_(float(size))
-        fc2.bias.data.zero_()
+    """1,024 equal inputs of messages up to 3: a weight of 5.17 is within the slack, and rounds to 6."""
+    student = integer_student("ssa")
+    wide = IntegerLinear(torch.zeros(3, 1024), torch.zeros(3), 100)
+    student.replace("block1.q", wide)
+    for size in np.linspace(0.04, 0.09, 11):
+        wide.weight.data.fill_(float(size))
+        wide.weight.data[1] *= -1
         project(student)
-        weight, bias = quantised(fc2.weight.detach()[:1], fc2.bias.detach()[:1], fc2.theta)
-        assert reach(weight, bias, 4) <= LIMITS[4]
+        assert reach(*quantised(wide.weight.detach(), wide.bias.detach(), 100), 3) <= LIMITS[4]
+        assert wide.weight.abs().min() > 0.02  # brought back, not wiped out
 
 
 def test_a_projected_student_of_floats_is_untouched() -> None:
