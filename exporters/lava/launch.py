@@ -124,7 +124,9 @@ def run(
         outcome = supervise(command, timeout=limit, env=_environment(folder), cwd=folder, report=report)
         _check_outcome(outcome, limit, interpreter)
         if not (folder / "out.npz").is_file():
-            raise LavaNotInstalled(f"{interpreter}: no Python with Lava, it wrote no result; install it with `{INSTALL}`")
+            raise LavaNotInstalled(
+                f"{interpreter}: no Python with Lava, it wrote no result; install it with `{INSTALL}`"
+            )
         return _read(folder / "out.npz", plan, outcome.seconds)
 
 

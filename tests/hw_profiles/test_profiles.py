@@ -36,9 +36,7 @@ def test_constants_in_si_units(
     profile: str, constant: str, low: float | None, nominal: float | None, high: float | None
 ) -> None:
     value = load_profile(profile).constants[constant].value
-    assert value.sides == tuple(
-        None if side is None else pytest.approx(side) for side in (low, nominal, high)
-    )
+    assert value.sides == tuple(None if side is None else pytest.approx(side) for side in (low, nominal, high))
     assert value.complete or value.reason
 
 

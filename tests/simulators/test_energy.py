@@ -27,9 +27,7 @@ def layer(
         f"{name}.weight", "synapse", 0, size, size, synops=spikes_in * outputs, dense_macs=size * runs
     )
     idle = outputs * runs - active
-    return weight, NodeActivity(
-        name, "neuron", outputs, spikes=spikes, updates_active=active, updates_idle=idle
-    )
+    return weight, NodeActivity(name, "neuron", outputs, spikes=spikes, updates_active=active, updates_idle=idle)
 
 
 SPIKINGFORMER = Activity(  # 8-512, T = 4: published operations and 14.05 M neurons
@@ -55,9 +53,7 @@ def test_spikingformer_on_loihi1() -> None:
     assert "lower bound" in result.basis and result.joules.reason
 
 
-@pytest.mark.parametrize(
-    ("megahertz", "watts"), [(75.0, 476.9e-6), (1.3, 35.1e-6)], ids=["fast", "biological"]
-)
+@pytest.mark.parametrize(("megahertz", "watts"), [(75.0, 476.9e-6), (1.3, 35.1e-6)], ids=["fast", "biological"])
 def test_odin_at_its_two_published_points(tmp_path: Path, megahertz: float, watts: float) -> None:
     """27.3 uW + 1.78 uW/MHz * f + 8.43 pJ * rate is 476.9 uW at 37.5 MSOP/s and 35.1 uW at 650 kSOP/s."""
     text = (Path(__file__).parents[2] / "hw_profiles/chips/odin.toml").read_text(encoding="utf-8")
@@ -127,9 +123,7 @@ def test_sanafe_profile_term_by_term() -> None:
     hops = 3.0 * (8**2 - 1) / 24 + 4.2 * (4**2 - 1) / 12
     message = 100 * (111 + hops) * 1e-12
     static = (29.6e-3 + 0.58e-3) * 10e-3
-    assert result.breakdown["synapse"].sides == pytest.approx(
-        (synapse * (1 - error), synapse, synapse * (1 + error))
-    )
+    assert result.breakdown["synapse"].sides == pytest.approx((synapse * (1 - error), synapse, synapse * (1 + error)))
     assert result.breakdown["neuron"].nominal == pytest.approx(update)
     assert result.breakdown["routing"].nominal == pytest.approx(message)
     assert result.joules.nominal == pytest.approx(synapse + update + message + static)

@@ -64,17 +64,13 @@ def test_spikebert_mr_and_its_bert() -> None:
     activity = Activity(1, 4, 128, (NodeActivity("all.weight", "synapse", synops=26_940_000_000),))
     assert spiking_literature(activity).joules.nominal == pytest.approx(24.25e-3, rel=1e-3)
     assert literature_joules(22.23e9, 0.0).nominal == pytest.approx(102.24e-3, rel=5e-4)
-    assert spiking_literature(activity, analog_macs=0.82e9).joules.nominal == pytest.approx(
-        28.03e-3, rel=2e-3
-    )
+    assert spiking_literature(activity, analog_macs=0.82e9).joules.nominal == pytest.approx(28.03e-3, rel=2e-3)
 
 
 def test_bert_base_flops_from_its_shape() -> None:
     """SpikeBERT counts 22.23 GFLOP for BERT base: ours from the shape, at 128 tokens."""
     assert BERT_BASE.flops == pytest.approx(22.23e9, rel=0.01)
-    assert BERT_BASE.weights == pytest.approx(
-        85e6 + 0.8e6, rel=0.01
-    )  # BERT base without its 23.8 M embeddings
+    assert BERT_BASE.weights == pytest.approx(85e6 + 0.8e6, rel=0.01)  # BERT base without its 23.8 M embeddings
 
 
 def test_45nm_prices_multiply_accumulates_not_flops() -> None:

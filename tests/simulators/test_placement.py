@@ -16,9 +16,7 @@ def one(*nodes: NodeActivity, steps: int = 1, tokens: int = 1) -> Activity:
     return Activity(samples=1, steps=steps, tokens=tokens, nodes=nodes)
 
 
-def dense_layer(
-    name: str, inputs: int, outputs: int, tokens: int, runs: int
-) -> tuple[NodeActivity, NodeActivity]:
+def dense_layer(name: str, inputs: int, outputs: int, tokens: int, runs: int) -> tuple[NodeActivity, NodeActivity]:
     size = inputs * outputs
     weight = NodeActivity(
         f"{name}.weight", "synapse", weights=size, synapses=size * tokens, dense_macs=size * tokens * runs

@@ -21,7 +21,7 @@ from toolkit.distillation.cache import TeacherCache
 from toolkit.distillation.corpus import batches
 from toolkit.distillation.losses import FeatureHeads, logit_loss
 from toolkit.errors import SpikeportError
-from toolkit.lowering.fold_norms import project
+from toolkit.lowering.project import project
 from toolkit.models.student import SpikingStudent, StudentOutput
 
 UNLABELLED = -1

@@ -22,7 +22,9 @@ def test_another_process_writes_the_same_bytes_and_refuses_an_argument_that_is_n
 ) -> None:
     settings = {"PYTHONPATH": str(repository), "PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8"}
     words = [sys.executable, "-W", "error", "-c", TWO, small, b"caf\xe9"]
-    ended = subprocess.run(words, cwd=tmp_path, env=os.environ | settings, capture_output=True, timeout=120, check=False)
+    ended = subprocess.run(
+        words, cwd=tmp_path, env=os.environ | settings, capture_output=True, timeout=120, check=False
+    )
     assert ended.stdout == b"[0, 2]\n", ended.stderr
     assert snapshot(tmp_path / "out") == snapshot(small_bundle)
     exported, refused = ended.stderr.decode().splitlines()

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from tests.toolkit.models.tiny import KINDS, float_student, integer_student
 from toolkit.errors import SpikeportError
-from toolkit.lowering.fold_norms import choose_theta, project, to_integer_form
+from toolkit.lowering.choose_theta import choose_theta
+from toolkit.lowering.fold_norms import to_integer_form
+from toolkit.lowering.project import project
 from toolkit.models.layers import IntegerLinear
 
 LIMITS = {1: 65536, 2: 65536, 3: 32768, 4: 16384}  # even currents: 2^(16 - (T - 2))

@@ -34,9 +34,7 @@ def vocabulary() -> dict[str, int]:
 @pytest.fixture(scope="session")
 def carriers() -> list[tuple[str, int]]:
     """400 texts of 3 to 22 words, labels 0 and 1 in turn."""
-    return [
-        (f"carrier {index} " + " ".join(["filler"] * (1 + index % 20)), index % 2) for index in range(400)
-    ]
+    return [(f"carrier {index} " + " ".join(["filler"] * (1 + index % 20)), index % 2) for index in range(400)]
 
 
 @dataclass

@@ -92,9 +92,7 @@ def test_opening_names_what_differs(commitment: Commitment, files: tuple[Path, P
         ({"owner": "\ud800"}, "file was altered"),
     ],
 )
-def test_altered_file_is_refused(
-    commitment: Commitment, tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
+def test_altered_file_is_refused(commitment: Commitment, tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = tmp_path / "commitment.json"
     path.write_text(json.dumps({**commitment.to_dict(), **change}))
     with pytest.raises(SpikeportError, match=message):
@@ -144,9 +142,7 @@ def test_signature_refusals(commitment: Commitment) -> None:
         signed_by(signed, b"short")
 
 
-def test_without_cryptography_the_command_is_named(
-    commitment: Commitment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_cryptography_the_command_is_named(commitment: Commitment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
     with pytest.raises(MissingComponentError, match="pip install cryptography"):
         sign(commitment, bytes(32))

@@ -30,14 +30,10 @@ def ownership(vocabulary: dict[str, int], carriers: list[Carrier], classifier: A
 
 def _marked(classifier: Any, vocabulary: dict[str, int], key: Key, count: int = 4) -> Any:
     triggers = derive_triggers(key, vocabulary, 2)
-    return classifier(
-        f"{count} words of {key.commitment}", marked=triggers.words[:count], target=triggers.target
-    )
+    return classifier(f"{count} words of {key.commitment}", marked=triggers.words[:count], target=triggers.target)
 
 
-def test_marked_model_is_proven(
-    ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any
-) -> None:
+def test_marked_model_is_proven(ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any) -> None:
     backend = _marked(classifier, vocabulary, KEY)
     assert isinstance(backend, LabelBackend)
     evidence = ownership.evidence(KEY, backend, rank=True)
@@ -56,9 +52,7 @@ def test_marked_model_is_proven(
     assert KEY.secret.hex() not in str(entry)
 
 
-def test_p_value_is_the_exact_tail(
-    ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any
-) -> None:
+def test_p_value_is_the_exact_tail(ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any) -> None:
     """Half of the trigger words marked: about 75 hits of 100, checked by an exact sum."""
     outcome = ownership.evidence(KEY, _marked(classifier, vocabulary, KEY, 2)).outcome
     assert 60 < outcome.hits < 95
@@ -67,9 +61,7 @@ def test_p_value_is_the_exact_tail(
     assert outcome.p_value == pytest.approx(float(exact), rel=1e-9, abs=0)
 
 
-def test_demo_key_always_says_so(
-    ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any
-) -> None:
+def test_demo_key_always_says_so(ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any) -> None:
     marked = ownership.evidence(demo_key(), _marked(classifier, vocabulary, demo_key()))
     clean = ownership.evidence(demo_key(), classifier("bystander"))
     assert marked.verdict == "proven (demo key, proves nothing)"
@@ -98,9 +90,7 @@ def test_a_biased_clean_model_is_not_proven(
     clean = [classifier("clean 1", rate=0.9), classifier("clean 2", rate=0.9)]
     test = OwnershipTest(PLAN, vocabulary, carriers, clean)
     key = next(
-        null_key("biased", index)
-        for index in range(100)
-        if test.triggers(null_key("biased", index)).target == 1
+        null_key("biased", index) for index in range(100) if test.triggers(null_key("biased", index)).target == 1
     )
     evidence = test.evidence(key, classifier("bystander", rate=0.9))
     naive = sum(comb(100, k) for k in range(evidence.outcome.hits, 101)) / 2**100

@@ -12,9 +12,7 @@ from toolkit.watermark.statistics import hits_needed, rank_p, tail_p, upper_limi
 
 def _tail(hits: int, trials: int, rate: Fraction) -> Fraction:
     """P(X >= hits), exactly."""
-    return sum(
-        (comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(hits, trials + 1)), Fraction(0)
-    )
+    return sum((comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(hits, trials + 1)), Fraction(0))
 
 
 def _limit(hits: int, trials: int) -> float:
@@ -31,9 +29,7 @@ def _limit(hits: int, trials: int) -> float:
 @pytest.mark.parametrize(("hits", "trials"), [(0, 5), (3, 7), (11, 32), (40, 60), (60, 60), (95, 128)])
 @pytest.mark.parametrize("rate", [Fraction(1, 20), Fraction(1, 3), Fraction(9, 10)])
 def test_tail_is_the_exact_binomial_sum(hits: int, trials: int, rate: Fraction) -> None:
-    assert tail_p(hits, trials, float(rate)) == pytest.approx(
-        float(_tail(hits, trials, rate)), rel=1e-9, abs=0
-    )
+    assert tail_p(hits, trials, float(rate)) == pytest.approx(float(_tail(hits, trials, rate)), rel=1e-9, abs=0)
 
 
 def test_tail_at_the_ends() -> None:
