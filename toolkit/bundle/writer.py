@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.numpy import save
 
 from exporters.nir.write import write_graph
@@ -90,11 +91,11 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> 
 
 
 def encoder_tables(student: SpikingStudent) -> dict[str, np.ndarray]:
-    """The int16 tables ``tokens`` (V, D) and ``positions`` (N, D)."""
-    unit = student.config.encoder_threshold
+    """The int16 tables ``tokens`` (V, D) and ``positions`` (N, D), rounded as the student rounds them."""
+    encoder = student.encoder
     return {
-        "tokens": np.rint(student.encoder.tokens.weight.detach().numpy() * unit).astype(np.int16),
-        "positions": np.rint(student.encoder.positions.weight.detach().numpy() * unit).astype(np.int16),
+        name: encoder.integers(table, torch.arange(table.num_embeddings)).detach().numpy().astype(np.int16)
+        for name, table in (("tokens", encoder.tokens), ("positions", encoder.positions))
     }
 
 

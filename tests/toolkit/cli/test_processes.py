@@ -13,7 +13,8 @@ MAIN = "from toolkit.cli.main import main; main()"
 TWO = """
 import json, sys
 from toolkit.cli.main import run
-print(json.dumps([run(["export", "nir", "out", "--student", sys.argv[1]]), run(["classify", sys.argv[2], "--bundle", "out"])]))
+first = run(["export", "nir", "out", "--student", sys.argv[1]])
+print(json.dumps([first, run(["classify", sys.argv[2], "--bundle", "out"])]))
 """
 
 

@@ -38,15 +38,16 @@ BAD_TSV = {
 
 
 @pytest.mark.parametrize(("text", "said"), BAD_TSV.values(), ids=BAD_TSV)
-def test_a_table_that_is_none_is_refused(
-    command: Command, light_bundle: Path, tmp_path: Path, text: str | bytes, said: str
+def test_a_table_that_is_none_is_refused_before_anything_is_written(
+    command: Command, tmp_path: Path, text: str | bytes, said: str
 ) -> None:
-    ended = command("simulate", tsv(tmp_path, text), "--bundle", light_bundle, "--json")
+    ended = command("demo", "--data", tsv(tmp_path, text), "--out", tmp_path / "out", "--no-lava", "--json")
     assert ended.status == 2 and str(tmp_path / "rows.tsv") in ended.error and said in ended.error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("text", "said"), [BAD_TSV["no columns"], BAD_TSV["empty sentence"]])
-@pytest.mark.parametrize("verb", ["energy", "encode"])
+@pytest.mark.parametrize("verb", ["simulate", "energy", "encode"])
 def test_a_refused_table_loses_nothing(
     command: Command, light_bundle: Path, tmp_path: Path, verb: str, text: str, said: str
 ) -> None:
@@ -67,13 +68,6 @@ def test_a_table_that_is_not_there_is_named(
     (tmp_path / "folder").mkdir()
     ended = command(verb, tmp_path / name, "--bundle", light_bundle)
     assert ended.status == 2 and str(tmp_path / name) in ended.error
-
-
-@pytest.mark.parametrize(("text", "said"), [BAD_TSV["no columns"], BAD_TSV["empty sentence"]])
-def test_the_demo_checks_its_data_before_it_writes(command: Command, tmp_path: Path, text: str, said: str) -> None:
-    ended = command("demo", "--data", tsv(tmp_path, text), "--out", tmp_path / "out", "--no-lava")
-    assert ended.status == 2 and said in ended.error
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_demo_does_not_overwrite_a_file_by_a_folder(command: Command, tmp_path: Path) -> None:
