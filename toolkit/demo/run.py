@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 from toolkit import students
 from toolkit.bundle.manifest import GRAPH_FILE
 from toolkit.bundle.reader import Bundle, open_bundle
 from toolkit.bundle.writer import write_bundle
-from toolkit.demo.classify import Classified, accuracy, classify
+from toolkit.demo.classify import classify
 from toolkit.demo.cost import per_layer, price
 from toolkit.demo.function import Arrival, check_golden, compare_backends, compare_stock_reader
 from toolkit.demo.ownership import ChipLabels, RecordedLabels, make_commitment, make_test, ownership
-from toolkit.distillation.corpus import Example, read_examples
+from toolkit.demo.record import environment, sentences, task
+from toolkit.distillation.corpus import read_examples
 from toolkit.errors import SpikeportError
 from toolkit.reporting import SCHEMA, render_html, validate
 from toolkit.watermark.key import demo_key
@@ -81,7 +76,7 @@ def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True) -> di
         test = make_test(bundle, clean, carriers)
         commitment = make_commitment(bundle, demo_key(), test.plan, out / "commitment.json")
     queries = [query.text for query in test.queries(demo_key())]
-    sample = [e.text for e in carriers[:EQUIVALENCE_SAMPLES]]
+    sample = [e.text for e in (*examples, *carriers)[:EQUIVALENCE_SAMPLES]]
     batch = bundle.encoder.encode([*sample, *queries])
     with clock.stage("comparing torch, simulator and Lava spike by spike"):
         arrival = compare_backends(bundle, students.MARKED, batch, say, lava=lava)
@@ -97,13 +92,13 @@ def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True) -> di
         energy = price(classified.activity, bundle.manifest.config, bundle.manifest.facts)
     report = {
         "schema": SCHEMA,
-        "task": _task(bundle, classified, examples, data),
+        "task": task(bundle, classified, arrival.results, examples[:EQUIVALENCE_SAMPLES], examples, data),
         "equivalence": [e.to_dict() for e in (*arrival.equivalence, *stock.equivalence)],
         "energy": energy,
         "watermark": mark,
-        "environment": _environment(bundle, clock),
+        "environment": environment(bundle, clock.seconds),
         "left_out": [*arrival.left_out, *stock.left_out, *_refusals(bundle)],
-        "sentences": _sentences(bundle, classified, examples),
+        "sentences": sentences(bundle, classified, examples),
         "activity": per_layer(classified.activity),
     }
     validate(report)
@@ -175,71 +170,3 @@ def _refusals(bundle: Bundle) -> list[dict[str, Any]]:
     if bundle.manifest.config.attention == "ssa":
         raise SpikeportError(f"{bundle.folder}: stock nir.read took an ssa file; it would run it wrongly")
     return []
-
-
-def _task(bundle: Bundle, classified: Classified, examples: list[Example], data: Path | None) -> dict[str, Any]:
-    facts = bundle.manifest.facts
-    measured = {"integer": accuracy(classified.labels, examples)}
-    forms = {name: float(value) for name, value in facts.get("accuracy", {}).items() if name != "integer"}
-    labels = np.array([e.label for e in examples])
-    own = data is None
-    return {
-        "name": str(facts.get("recipe", "unknown")),
-        "split": "sentences shipped with spikeport" if own else data.name,  # type: ignore[union-attr]
-        "examples": len(examples),
-        "accuracy": measured if own else {**measured, **(forms if _is_test(facts, data) else {})},
-        "baselines": {} if own or not _is_test(facts, data) else {"naive Bayes": float(facts["naive_bayes_test"])},
-        "largest_class": float(np.bincount(labels).max() / len(labels)),
-    }
-
-
-def _is_test(facts: dict[str, Any], data: Path | None) -> bool:
-    """Whether ``data`` is the very file that the recipe's published figures were measured on."""
-    from toolkit.bundle.manifest import sha256
-
-    return data is not None and facts.get("test_sha256") == sha256(data)
-
-
-def _sentences(bundle: Bundle, classified: Classified, examples: list[Example]) -> list[dict[str, Any]]:
-    names = bundle.manifest.labels
-    return [
-        {
-            "text": example.text,
-            "label": names[example.label],
-            "predicted": names[int(classified.labels[i])],
-            "probabilities": {n: float(p) for n, p in zip(names, classified.probabilities[i], strict=True)},
-        }
-        for i, example in enumerate(examples[:SHOWN])
-    ]
-
-
-def _environment(bundle: Bundle, clock: Clock) -> dict[str, Any]:
-    versions = {"python": platform.python_version(), "spikeport": bundle.manifest.tool}
-    for name in ("torch", "nir", "snntorch", "numpy"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "versions": versions,
-        "device": "cuda" if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads",
-        "seed": bundle.manifest.facts.get("seed"),
-        "git_revision": _revision(),
-        "seconds": clock.seconds,
-    }
-
-
-def _revision() -> str | None:
-    """The source tree's revision, where there is one."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
