@@ -20,7 +20,15 @@ from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, P
 from exporters.nir.sdsa import sdsa_body
 from exporters.nir.write import DT
 
-SUPPORTED = "Input, Output, Conv2d (1x1), LIF, AvgPool2d (1 x k), NIRGraph (attention), SpikingSelfAttention"
+SUPPORTED = {
+    "Input": "",
+    "Output": "",
+    "Conv2d": " (1x1)",
+    "LIF": "",
+    "AvgPool2d": " (1 x k)",
+    "NIRGraph": " (attention)",
+    "SpikingSelfAttention": "",
+}
 
 # What a file that is no NIR file, or a damaged one, makes h5py and numpy raise.
 MALFORMED = (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
@@ -48,7 +56,10 @@ def _reason(error: BaseException) -> str:
 
 
 def _graph(group: Any, where: str) -> Graph:
-    nodes = {name: _node(group["nodes"][name], f"{where}{name}") for name in sorted(group["nodes"])}
+    names = sorted(group["nodes"])
+    for name in names:  # before any is parsed: a node of another type is the reason to tell first
+        _check_kind(group["nodes"][name], f"{where}{name}")
+    nodes = {name: _node(group["nodes"][name], f"{where}{name}") for name in names}
     at = f"node {where.rstrip('/')!r}: " if where else ""
     edges = [(a.decode(), b.decode()) for a, b in group["edges"][()]]
     if twice := [edge for edge, count in Counter(edges).items() if count > 1]:
@@ -84,6 +95,16 @@ def _metadata(group: Any) -> dict[str, Any]:
         return {}
 
 
+def _check_kind(group: Any, name: str) -> None:
+    try:
+        kind = group["type"][()].decode()
+    except MALFORMED as error:
+        raise GraphError(f"node {name!r}: cannot be read ({_reason(error)}); export the file again") from None
+    if kind not in SUPPORTED:
+        listed = ", ".join(known + note for known, note in SUPPORTED.items())
+        raise GraphError(f"node {name!r}: type {kind} is not supported; supported: {listed}")
+
+
 def _node(group: Any, name: str) -> Node:
     kind = group["type"][()].decode()
     readers: dict[str, Callable[[], Node]] = {
@@ -95,8 +116,6 @@ def _node(group: Any, name: str) -> Node:
         "NIRGraph": lambda: _composite(group, name),
         "SpikingSelfAttention": lambda: _self_attention(group, name),
     }
-    if kind not in readers:
-        raise GraphError(f"node {name!r}: type {kind} is not supported; supported: {SUPPORTED}")
     try:
         return readers[kind]()
     except GraphError:
