@@ -69,6 +69,11 @@ class Activity:
         """Sum of one count over the nodes."""
         return sum(getattr(node, field) for node in self.nodes)
 
+    @property
+    def spikes_per_inference(self) -> float:
+        """Spikes of mapped neurons per sentence; messages inside an attention kernel are not spikes."""
+        return sum(node.spikes for node in self.nodes if node.neurons) / self.samples
+
     def per_inference(self, field: str) -> float:
         """Mean of one count per sentence."""
         return self.total(field) / self.samples

@@ -221,7 +221,7 @@ def _convention(name: str, what: str, macs: float, accumulates: float, activity:
         fits=None,
         breakdown={"mac": mac.value * macs, "accumulate": accumulate.value * accumulates},
         unpriced=(UnpricedTerm("everything but arithmetic", None, missing),),
-        spikes_per_inference=activity.per_inference("spikes") if activity else None,
+        spikes_per_inference=activity.spikes_per_inference if activity else None,
         synops_per_inference=_events(activity)[0] if activity else None,
         grade=grade_of([mac, accumulate] if accumulates and macs else [mac if macs else accumulate]),
         note=f"{macs:.4g} MAC, {accumulates:.4g} AC. {profile.note}",

@@ -48,7 +48,7 @@ def workload_of(activity: Activity, placement: Placement, fill_steps: int) -> Wo
     return Workload(
         steps=activity.steps + fill_steps,
         neurons=neurons,
-        spikes=sum(node.spikes for node in activity.nodes if node.neurons) / activity.samples,
+        spikes=activity.spikes_per_inference,
         neuron_spikes=sum(node.spikes for node in populations) / activity.samples,
         synops=sum(node.synops for _, node in synapses) / activity.samples,
         walked=sum(layer.walked(node) for layer, node in synapses) / activity.samples,

@@ -97,7 +97,7 @@ def simulate(
         "examples": len(examples),
         "accuracy": accuracy(answer.labels, examples),
         "truncated": len(answer.truncated),
-        "spikes_per_inference": answer.activity.per_inference("spikes"),
+        "spikes_per_inference": answer.activity.spikes_per_inference,
         "synops_per_inference": answer.activity.per_inference("synops"),
         "layers": per_layer(answer.activity),
     }

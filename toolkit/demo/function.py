@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from toolkit.bundle.encoder import EncodedBatch
 from toolkit.bundle.manifest import GRAPH_FILE
 from toolkit.bundle.reader import Bundle
 from toolkit.errors import MissingComponentError, SpikeportError
+from toolkit.models.storage import student_hash
 from toolkit.verification.compare import Equivalence, compare
 
 
@@ -51,29 +52,20 @@ def compare_backends(
     bundle: Bundle, folder: Path, batch: EncodedBatch, say: Callable[[str], None], *, lava: bool = True
 ) -> Arrival:
     """Torch and Lava against the simulator on the same sentences, every layer recorded."""
-    kind, student = bundle.manifest.config.attention, _torch(bundle, folder)
-    reference = Simulator(bundle.graph).run(batch, record=True)
-    arrival = Arrival([], {"simulator": reference}, [])
-    say(f"torch student, {len(batch)} sentences")
-    _add(arrival, student, batch, reference, kind)
+    arrival = _with_torch(bundle, folder, batch, say)
     if lava:
-        _add_lava(arrival, bundle, batch, reference, kind, say)
+        _add_lava(arrival, bundle, batch, say)
     return arrival
 
 
 def compare_stock_reader(bundle: Bundle, folder: Path, batch: EncodedBatch, say: Callable[[str], None]) -> Arrival:
     """Stock snnTorch and torch against the simulator, for a student that stock readers can hold."""
-    kind, student = bundle.manifest.config.attention, _torch(bundle, folder)
-    reference = Simulator(bundle.graph).run(batch, record=True)
-    arrival = Arrival([], {"simulator": reference}, [])
-    _add(arrival, student, batch, reference, kind)
+    arrival = _with_torch(bundle, folder, batch, say)
     say(f"stock snnTorch reading model.nir, {len(batch)} sentences")
     try:
-        backend = SnnTorchReader(bundle.folder / GRAPH_FILE)
+        _add(arrival, bundle, SnnTorchReader(bundle.folder / GRAPH_FILE), batch)
     except MissingComponentError as error:
         arrival.left_out.append(left_out("snnTorch", error))
-        return arrival
-    _add(arrival, backend, batch, reference, kind)
     return arrival
 
 
@@ -81,6 +73,17 @@ def left_out(what: str, error: Exception) -> dict[str, Any]:
     """An entry of the report's ``left_out``: the message's last clause is the next step."""
     why, _, step = str(error).rpartition(";")
     return {"what": what, "why": why or str(error), "next_step": step.strip() or "see the message"}
+
+
+def _with_torch(bundle: Bundle, folder: Path, batch: EncodedBatch, say: Callable[[str], None]) -> Arrival:
+    """The simulator's run as the reference, and the student itself against it."""
+    student = _torch(bundle, folder)
+    if student_hash(folder) != bundle.manifest.student_sha256:
+        say(f"{folder}: not the weights that {bundle.folder} was made from, by their sha256")
+    arrival = Arrival([], {"simulator": Simulator(bundle.graph).run(batch, record=True)}, [])
+    say(f"torch student, {len(batch)} sentences")
+    _add(arrival, bundle, student, batch)
+    return arrival
 
 
 def _torch(bundle: Bundle, folder: Path) -> TorchStudent:
@@ -93,31 +96,26 @@ def _torch(bundle: Bundle, folder: Path) -> TorchStudent:
     return backend
 
 
-def _add(arrival: Arrival, backend: SpikeBackend, batch: EncodedBatch, reference: SpikeResult, student: str) -> None:
+def _add(arrival: Arrival, bundle: Bundle, backend: SpikeBackend, batch: EncodedBatch) -> None:
     seen = backend.run(batch, record=True)
     arrival.results[backend.name] = seen
-    entry = compare(reference, seen, backend=backend.name, version=backend.version, mode=backend.mode, student=student)
+    entry = compare(
+        arrival.results["simulator"],
+        seen,
+        backend=backend.name,
+        version=backend.version,
+        mode=backend.mode,
+        student=bundle.manifest.config.attention,
+    )
     arrival.equivalence.append(entry)
 
 
-def _add_lava(
-    arrival: Arrival,
-    bundle: Bundle,
-    batch: EncodedBatch,
-    reference: SpikeResult,
-    student: str,
-    say: Callable[[str], None],
-) -> None:
+def _add_lava(arrival: Arrival, bundle: Bundle, batch: EncodedBatch, say: Callable[[str], None]) -> None:
     try:
         backend = Lava(bundle.graph, report=say)
         say(f"real Lava, {len(batch)} sentences, every layer recorded")
-        _add(arrival, backend, batch, reference, student)
+        _add(arrival, bundle, backend, batch)
     except LavaNotInstalled as error:
         arrival.left_out.append(left_out("Lava", error))
     except LavaRunError as error:  # installed and failing is no excuse: the demo's exit status says so
         arrival.left_out.append({**left_out("Lava", error), "failed": True})
-
-
-def layers_of(entries: Sequence[Equivalence]) -> list[dict[str, Any]]:
-    """Report entries of several comparisons."""
-    return [entry.to_dict() for entry in entries]
