@@ -57,6 +57,7 @@ class Activity:
         tokens: N, the token slots of the graph.
         nodes: per node.
         host_lookups: table rows added on the host by the encoder (outside the chip), whole run.
+        input_spikes: spikes that the host sends into the network, whole run.
     """
 
     samples: int
@@ -64,6 +65,7 @@ class Activity:
     tokens: int
     nodes: tuple[NodeActivity, ...]
     host_lookups: int = 0
+    input_spikes: int = 0
 
     def total(self, field: str) -> int:
         """Sum of one count over the nodes."""

@@ -138,7 +138,9 @@ class Counter:
         """Everything counted so far."""
         plan = self.plan
         nodes = tuple(node for name in plan.order if (node := self._node(name, samples)))
-        return Activity(samples, plan.steps, plan.signals[plan.graph.input].tokens, nodes)
+        entry = plan.graph.input
+        sent = int(self.units[entry].sum())
+        return Activity(samples, plan.steps, plan.signals[entry].tokens, nodes, input_spikes=sent)
 
     def _node(self, name: str, samples: int) -> NodeActivity | None:
         runs, node = samples * self.plan.steps, self.plan.graph.nodes[name]

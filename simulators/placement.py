@@ -68,10 +68,6 @@ class Placement:
     unplaced: tuple[tuple[str, str], ...]
     advice: str
 
-    def cores_of(self, name: str) -> int:
-        """Cores of one layer; 0 if it is not on the chip."""
-        return next((layer.cores for layer in self.layers if layer.name == name), 0)
-
 
 def place(activity: Activity, profile: Profile) -> Placement:
     """Least cores and chips for a run's graph. Raises EstimateError for a profile without cores."""

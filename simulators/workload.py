@@ -60,7 +60,7 @@ def workload_of(activity: Activity, placement: Placement, fill_steps: int) -> Wo
             "neurons": float(neurons),
             "synapses": float(sum(node.synapses for _, node in synapses)),
             "synops": sum(node.synops for _, node in synapses) / activity.samples,
-            "injected_spikes": _injected(activity),
+            "injected_spikes": activity.input_spikes / activity.samples,
             "host_lookups": activity.host_lookups / activity.samples,
             "attention": sum(node.synops or node.dense_macs for node in attention) / activity.samples,
             "messages_between_chips": (messages.high or 0.0) if placement.chips > 1 else 0.0,
@@ -80,13 +80,3 @@ def _messages(layers: list[Layer], placement: Placement) -> Interval:
             nominal += (spikes or 0.0) * spread
             high += node.synops if spikes is None else spikes * spread
     return Interval(low, nominal, high)
-
-
-def _injected(activity: Activity) -> float:
-    """Spikes of the neurons ahead of the first synapse: the code and the valid train from the host."""
-    spikes = 0
-    for node in activity.nodes:
-        if node.kind != "neuron":
-            break
-        spikes += node.spikes
-    return spikes / activity.samples

@@ -22,7 +22,7 @@ from toolkit.bundle.reader import Bundle, open_bundle
 from toolkit.bundle.writer import write_bundle
 from toolkit.cli.main import run
 from toolkit.demo.classify import classify
-from toolkit.demo.ownership import ChipLabels, make_test
+from toolkit.demo.ownership import chip_labels, make_test
 from toolkit.demo.run import SENTENCES
 from toolkit.distillation.corpus import read_examples
 from toolkit.verification.compare import compare
@@ -144,7 +144,7 @@ def test_real_lava_gives_the_same_spikes_by_the_command_line(
 @pytest.fixture(scope="module")
 def ownership(bundles: dict[Path, Bundle]) -> OwnershipTest:
     """The demo's test with fewer random keys (20 bound the key-level rate by 0.14), to be quick."""
-    clean = [ChipLabels(folder.name, bundles[folder]) for folder in FOLDERS[1:]]
+    clean = [chip_labels(folder.name, bundles[folder]) for folder in FOLDERS[1:]]
     demo = make_test(bundles[students.MARKED], clean, read_examples(SENTENCES))
     plan = replace(demo.plan, null_keys=20, key_rate_limit=0.15)
     return OwnershipTest(plan, bundles[students.MARKED].encoder.tokenizer.get_vocab(), demo.carriers, clean)
@@ -165,7 +165,7 @@ def check_figures(entry: dict[str, Any]) -> None:
 def test_the_marked_student_is_proven_on_the_simulated_chip(
     ownership: OwnershipTest, bundles: dict[Path, Bundle]
 ) -> None:
-    entry = ownership.evidence(demo_key(), ChipLabels("marked", bundles[students.MARKED])).to_dict()
+    entry = ownership.evidence(demo_key(), chip_labels("marked", bundles[students.MARKED])).to_dict()
     check_figures(entry)
     assert entry["wesr"] >= 0.95 and entry["p_value"] < 1e-6
     assert entry["verdict"] == "proven (demo key, proves nothing)"

@@ -143,7 +143,7 @@ def test_terms_without_a_price_are_listed_with_their_counts() -> None:
     weight, neuron = layer("b0.o", 8, 8, spikes_in=6, runs=8, active=9)
     attention = NodeActivity("b0.sums", "attention", synops=500, dense_macs=4000)
     code = NodeActivity("code", "neuron", 8, spikes=40, updates_idle=64)
-    activity = Activity(2, 4, 4, (code, attention, weight, neuron), host_lookups=16)
+    activity = Activity(2, 4, 4, (code, attention, weight, neuron), host_lookups=16, input_spikes=40)
     result = priced(activity, "loihi1-sanafe", step_seconds=1e-3)
     counts = {term.term: term.count for term in result.unpriced}
     assert counts["attention"] == 250 and counts["host input spikes"] == 20 and counts["host encoder"] == 8

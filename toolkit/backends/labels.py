@@ -5,6 +5,8 @@ from __future__ import annotations
 from toolkit.backends.protocol import SpikeBackend
 from toolkit.bundle.encoder import HostEncoder
 
+CHUNK = 512  # sentences encoded at a time: thousands of queries would not fit in memory as spikes
+
 
 class EncodedLabels:
     """A ``LabelBackend`` made of a host encoder and a ``SpikeBackend``."""
@@ -14,4 +16,7 @@ class EncodedLabels:
 
     def labels(self, texts: list[str]) -> list[int]:
         """One label for each text, in order."""
-        return self.backend.run(self.encoder.encode(texts)).labels
+        found: list[int] = []
+        for start in range(0, len(texts), CHUNK):
+            found += self.backend.run(self.encoder.encode(texts[start : start + CHUNK])).labels
+        return found

@@ -8,7 +8,6 @@ import numpy as np
 
 from exporters.nir.graph import Graph
 from simulators import simulate
-from simulators.activity import Activity
 from toolkit.backends.protocol import SpikeResult
 from toolkit.bundle.encoder import EncodedBatch
 from toolkit.bundle.writer import tool_version
@@ -22,12 +21,10 @@ class Simulator:
     def __init__(self, graph: Graph, device: str | None = None) -> None:
         self.graph, self.device = graph, device
         self.version = tool_version()
-        self.activity: Activity | None = None
 
     def run(self, batch: EncodedBatch, record: bool = False) -> SpikeResult:
-        """Logits and spikes; ``activity`` holds the counts of this run afterwards."""
+        """Logits and, on request, the spikes of every layer."""
         start = time.perf_counter()
         result = simulate(self.graph, batch.spikes, record=record, device=self.device)
-        self.activity = result.activity
         spikes = {name: np.asarray(s) for name, s in result.spikes.items()}
         return SpikeResult(np.asarray(result.logits), spikes, time.perf_counter() - start)

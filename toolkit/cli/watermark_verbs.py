@@ -97,7 +97,7 @@ def verify(
 
 def _test(bundle: Path, clean: list[Path], key: Path | None, carriers: Path | None):  # type: ignore[no-untyped-def]
     from toolkit.bundle.reader import open_bundle
-    from toolkit.demo.ownership import ChipLabels, make_test
+    from toolkit.demo.ownership import chip_labels, make_test
     from toolkit.demo.run import SENTENCES
     from toolkit.distillation.corpus import read_examples
     from toolkit.watermark.key import Key, demo_key
@@ -106,7 +106,7 @@ def _test(bundle: Path, clean: list[Path], key: Path | None, carriers: Path | No
     models = []
     for folder in clean:
         other = open_bundle(folder)
-        models.append(ChipLabels(f"clean {other.manifest.student_sha256[:12]}", other))
+        models.append(chip_labels(f"clean {other.manifest.student_sha256[:12]}", other))
     texts = read_examples(carriers or SENTENCES, len(opened.manifest.labels))
     secret = Key.load(key) if key else demo_key()
     return models, opened, make_test(opened, models, texts), secret

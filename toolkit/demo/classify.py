@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulators import simulate
-from simulators.activity import Activity, NodeActivity
+from simulators.activity import Activity
 from toolkit.bundle.reader import Bundle
 from toolkit.distillation.corpus import Example
 
@@ -46,7 +46,8 @@ def classify(bundle: Bundle, texts: Sequence[str], progress: Callable[[int, int]
     for start in range(0, len(texts), CHUNK):
         batch = bundle.encoder.encode(texts[start : start + CHUNK])
         result = simulate(bundle.graph, batch.spikes)
-        runs.append(result.activity)
+        # The simulator cannot see the host's work: each word piece reads a row of both tables.
+        runs.append(replace(result.activity, host_lookups=2 * int(batch.valid.sum())))
         sums.append(np.asarray(result.logits.cpu()).sum(axis=(1, 3)))
         lengths.append(batch.valid.sum(axis=1))
         truncated += [(start + i, n) for i, n in batch.truncated]
@@ -71,10 +72,14 @@ def added(runs: Sequence[Activity]) -> Activity:
     nodes = []
     for same in zip(*(run.nodes for run in runs), strict=True):
         counts: dict[str, Any] = {name: sum(getattr(n, name) for n in same) for name in events}
-        node = same[0]
-        nodes.append(NodeActivity(node.name, node.kind, node.neurons, node.weights, node.synapses, **counts))
-    lookups = sum(run.host_lookups for run in runs)
-    return Activity(sum(run.samples for run in runs), first.steps, first.tokens, tuple(nodes), lookups)
+        nodes.append(replace(same[0], **counts))
+    return replace(
+        first,
+        samples=sum(run.samples for run in runs),
+        nodes=tuple(nodes),
+        host_lookups=sum(run.host_lookups for run in runs),
+        input_spikes=sum(run.input_spikes for run in runs),
+    )
 
 
 def accuracy(labels: NDArray[np.int64], examples: Sequence[Example]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import simulate
+from toolkit.backends.labels import EncodedLabels
+from toolkit.backends.protocol import LabelBackend
+from toolkit.backends.simulator import Simulator
 from toolkit.bundle.manifest import GRAPH_FILE, MANIFEST_FILE
 from toolkit.bundle.reader import Bundle
 from toolkit.bundle.writer import tool_version
@@ -22,28 +25,16 @@ from toolkit.watermark.queries import carriers_digest
 
 QUERIES = 48
 NULL_KEYS = 64
-CHUNK = 512
 
 
-class ChipLabels:
+def chip_labels(name: str, bundle: Bundle) -> EncodedLabels:
     """A bundle on the simulator, as a black box from text to label."""
-
-    def __init__(self, name: str, bundle: Bundle) -> None:
-        self.name, self.bundle = name, bundle
-
-    def labels(self, texts: list[str]) -> list[int]:
-        """One label per text."""
-        found: list[int] = []
-        for start in range(0, len(texts), CHUNK):
-            batch = self.bundle.encoder.encode(texts[start : start + CHUNK])
-            logits = simulate(self.bundle.graph, batch.spikes).logits
-            found += [int(i) for i in logits.sum(dim=(1, 3)).argmax(dim=1).cpu()]
-        return found
+    return EncodedLabels(name, bundle.encoder, Simulator(bundle.graph))
 
 
 @dataclass(frozen=True)
 class RecordedLabels:
-    """Answers that a backend has already given; asked for another text, it says which is missing."""
+    """Answers that a backend has already given, so that a slow one is not run twice."""
 
     name: str
     answers: dict[str, int]
@@ -58,7 +49,7 @@ class RecordedLabels:
         return [self.answers[text] for text in texts]
 
 
-def make_test(bundle: Bundle, clean: list[ChipLabels], carriers: list[Example]) -> OwnershipTest:
+def make_test(bundle: Bundle, clean: Sequence[LabelBackend], carriers: list[Example]) -> OwnershipTest:
     """The demo's plan: fixed before any query is asked, and hashed into the commitment."""
     pairs = [(example.text, example.label) for example in carriers]
     plan = TestPlan(
@@ -88,7 +79,11 @@ def make_commitment(bundle: Bundle, key: Key, plan: TestPlan, out: Path) -> Comm
 
 
 def ownership(
-    test: OwnershipTest, key: Key, backends: list[Any], controls: list[ChipLabels], commitment: Commitment
+    test: OwnershipTest,
+    key: Key,
+    backends: Sequence[LabelBackend],
+    controls: Sequence[LabelBackend],
+    commitment: Commitment,
 ) -> dict[str, Any]:
     """The report's ``watermark`` entry."""
     return {

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from toolkit.distillation.teacher import pad
+from toolkit.distillation.padding import pad
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from transformers import AutoModel, AutoTokenizer
 from toolkit.distillation.cache import TeacherCache, build_cache
 from toolkit.distillation.corpus import Example, read_examples, read_lines
 from toolkit.distillation.losses import FeatureHeads, word_table
-from toolkit.distillation.teacher import TeacherRecipe, fine_tune, pad
+from toolkit.distillation.padding import pad
+from toolkit.distillation.teacher import TeacherRecipe, fine_tune
 from toolkit.distillation.train import UNLABELLED, StageRecipe, accuracy, train_stage
 from toolkit.errors import SpikeportError
 from toolkit.lowering.fold_norms import to_integer_form

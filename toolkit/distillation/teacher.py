@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from toolkit.distillation.corpus import Example, batches
+from toolkit.distillation.padding import pad
 
 
 @dataclass(frozen=True)
@@ -92,17 +92,6 @@ def evaluate(model: torch.nn.Module, tokenizer: object, examples: list[Example],
         predicted = model(**encoded).logits.argmax(-1)
         correct += int((predicted == torch.tensor([e.label for e in part])).sum())
     return correct / len(examples)
-
-
-def pad(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids, zero-padded to the longest row, and the mask of real tokens, both (B, N) int64."""
-    width = max(map(len, rows))
-    ids = torch.zeros(len(rows), width, dtype=torch.int64)
-    mask = torch.zeros_like(ids)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        mask[i, : len(row)] = 1
-    return ids, mask
 
 
 def _warmup_linear(steps: int, warmup: float):  # type: ignore[no-untyped-def]

@@ -22,7 +22,7 @@ from toolkit.models.layers import IntegerLinear, Integers
 from toolkit.models.student import SpikingStudent
 
 FORMAT = "spikeport.student/1"
-CONFIGURATION, WEIGHTS, TOKENIZER = "config.json", "student.safetensors", "tokenizer.json"
+CONFIGURATION, WEIGHTS = "config.json", "student.safetensors"
 
 
 def save_student(student: SpikingStudent, folder: Path, facts: dict[str, object] | None = None) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from toolkit.distillation.losses import logit_loss
-from toolkit.distillation.teacher import pad
+from toolkit.distillation.padding import pad
 from toolkit.errors import SpikeportError
 from toolkit.models.student import SpikingStudent
 

@@ -102,12 +102,13 @@ def node(name: str, first: int) -> NodeActivity:
 
 def test_added_sums_events_and_keeps_sizes() -> None:
     runs = [
-        Activity(2, 4, 8, (node("a", 1), node("b", 10)), 30),
-        Activity(3, 4, 8, (node("a", 5), node("b", 20)), 7),
-        Activity(1, 4, 8, (node("a", 9), node("b", 30)), 0),
+        Activity(2, 4, 8, (node("a", 1), node("b", 10)), 30, 100),
+        Activity(3, 4, 8, (node("a", 5), node("b", 20)), 7, 20),
+        Activity(1, 4, 8, (node("a", 9), node("b", 30)), 0, 3),
     ]
     total = added(runs)
     assert (total.samples, total.steps, total.tokens, total.host_lookups) == (6, 4, 8, 37)
+    assert total.input_spikes == 123
     a, b = total.nodes
     assert (a.spikes, a.synops, a.dense_macs, a.updates_active, a.updates_idle) == (15, 18, 21, 24, 27)
     assert (b.spikes, b.updates_idle) == (60, 72)
