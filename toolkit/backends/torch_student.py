@@ -33,7 +33,8 @@ class TorchStudent:
         for begin in range(0, len(batch), BATCH):
             part = batch.part(slice(begin, begin + BATCH))
             ids, valid = torch.from_numpy(part.ids), torch.from_numpy(part.valid).float()
-            output = self.student(ids, valid, record=record)
+            segments = None if part.segments is None else torch.from_numpy(part.segments)
+            output = self.student(ids, valid, record=record, segments=segments)
             logits.append(output.token_logits.permute(1, 0, 3, 2).to(torch.int64))
             recorded = {name: s.permute(1, 0, 3, 2) > 0 for name, s in output.spikes.items()}
             if record:

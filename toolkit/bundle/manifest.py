@@ -49,8 +49,10 @@ class Manifest:
 
     @property
     def config(self) -> StudentConfig:
-        """The student's configuration, checked."""
-        return StudentConfig.from_dict(self.student)
+        """The student's configuration, checked; it has an integer form, as the bundle's graph does."""
+        config = StudentConfig.from_dict(self.student)
+        config.require_integer_form()
+        return config
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json``; the same manifest gives the same bytes."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from exporters.nir.graph import Graph, Input, TokenLinear
 from exporters.nir.read import read_graph
-from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder
+from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, Text
 from toolkit.bundle.manifest import GOLDEN_FILE, GRAPH_FILE, Manifest
 from toolkit.errors import SpikeportError
 from toolkit.models.configuration import StudentConfig
@@ -22,7 +22,7 @@ from toolkit.models.configuration import StudentConfig
 class Golden:
     """The traces a bundle ships: sentences, input spikes, and what must come out."""
 
-    sentences: tuple[str, ...]
+    sentences: tuple[Text, ...]
     inputs: NDArray[np.bool_]
     logits: NDArray[np.int64]
     spikes: dict[str, NDArray[np.bool_]]
@@ -48,10 +48,18 @@ class Bundle:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:  # numpy leaks it on an error
                 names = [key.removeprefix("spikes/") for key in data.files if key.startswith("spikes/")]
                 spikes = {name: _unpacked(data[f"spikes/{name}"], data[f"shape/{name}"]) for name in names}
-                sentences = tuple(str(s) for s in data["sentences"])
+                sentences = tuple(_text(entry) for entry in data["sentences"])
                 return Golden(sentences, data["inputs"], data["logits"], spikes)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise SpikeportError(f"{path}: golden traces cannot be read ({error}); copy the bundle again") from None
+
+
+def _text(entry: NDArray[np.str_]) -> Text:
+    """A sentence, or a row of two: a pair, or a sentence where the second is empty."""
+    if entry.ndim == 0:
+        return str(entry)
+    first, second = (str(part) for part in entry)
+    return (first, second) if second else first
 
 
 def _unpacked(bits: NDArray[np.uint8], shape: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -88,8 +96,16 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def _check_encoder(path: Path, encoder: HostEncoder, config: StudentConfig) -> None:
-    tables = {"tokens": (encoder.tokens, config.vocabulary), "positions": (encoder.positions, config.tokens)}
-    for name, (table, rows) in tables.items():
+    wanted = {"tokens": config.vocabulary, "positions": config.tokens, "segments": config.segments}
+    if config.positions == "none":
+        del wanted["positions"]
+    if config.segments == 1:
+        del wanted["segments"]
+    if odd := sorted(set(wanted) ^ set(encoder.tables)):
+        state = "is missing" if odd[0] in wanted else "is not part of this student"
+        raise SpikeportError(f"{path}: encoder table {odd[0]} {state}; copy the bundle again")
+    for name, rows in wanted.items():
+        table = encoder.tables[name]
         if table.dtype != np.int16 or table.shape != (rows, config.width):
             raise SpikeportError(
                 f"{path}: encoder table {name} is {table.dtype} {table.shape}, the manifest asks for "

@@ -8,13 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors.numpy import save
 
 from exporters.nir.write import write_graph
 from simulators import simulate
 from toolkit.bundle.card import TITLE, model_card
-from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, load_tokenizer
+from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, Text, load_tokenizer
 from toolkit.bundle.manifest import (
     CARD_FILE,
     FORMAT,
@@ -27,15 +26,19 @@ from toolkit.bundle.manifest import (
 )
 from toolkit.errors import SpikeportError
 from toolkit.lowering.pipeline import Lowered, lower
-from toolkit.models.storage import load_facts, load_student, student_hash
+from toolkit.models.storage import TRANSFORMERS_NAMES, load_facts, load_student, student_hash
 from toolkit.models.student import SpikingStudent
 
+OF_THE_FILE = ("student", "thresholds", "format", *TRANSFORMERS_NAMES)  # the rest of a student's JSON is provenance
 GOLDEN_SENTENCES = (
     "a warm and funny film with a generous heart .",
     "the plot goes nowhere and takes its time about it .",
     "not bad , but not nearly as clever as it thinks .",
     "i left the cinema smiling .",
 )
+
+
+GOLDEN_PAIRS = tuple(zip(GOLDEN_SENTENCES, reversed(GOLDEN_SENTENCES), strict=True))
 
 
 def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> Lowered:
@@ -54,7 +57,8 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> 
     encoder = HostEncoder(
         load_tokenizer(student_folder),
         tables["tokens"],
-        tables["positions"],
+        tables.get("positions"),
+        segments=tables.get("segments"),
         theta=student.config.encoder_threshold,
         steps=student.config.steps,
         slots=slots,
@@ -81,7 +85,7 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> 
             "special_tokens": "opening and closing token added; a longer sentence keeps its closing token",
         },
         files={},
-        facts={k: v for k, v in facts.items() if k not in ("student", "thresholds", "format")},
+        facts={k: v for k, v in facts.items() if k not in OF_THE_FILE},
         tool=tool_version(),
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
@@ -91,20 +95,17 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> 
 
 
 def encoder_tables(student: SpikingStudent) -> dict[str, np.ndarray]:
-    """The int16 tables ``tokens`` (V, D) and ``positions`` (N, D), rounded as the student rounds them."""
-    encoder = student.encoder
-    return {
-        name: encoder.integers(table, torch.arange(table.num_embeddings)).detach().numpy().astype(np.int16)
-        for name, table in (("tokens", encoder.tokens), ("positions", encoder.positions))
-    }
+    """The int16 tables by name, ``tokens`` (V, D) and what else there is, rounded as the student rounds them."""
+    return {name: table.numpy() for name, table in student.encoder.int16().items()}
 
 
 def golden_traces(lowered: Lowered, encoder: HostEncoder) -> dict[str, np.ndarray]:
     """Inputs of our own writing, with the spikes and logits that every backend must give."""
-    batch = encoder.encode(GOLDEN_SENTENCES)
+    texts: Sequence[Text] = GOLDEN_SENTENCES if encoder.segments is None else GOLDEN_PAIRS
+    batch = encoder.encode(texts)
     result = simulate(lowered.graph, batch.spikes, record=True)
     arrays: dict[str, np.ndarray] = {
-        "sentences": np.array(GOLDEN_SENTENCES),
+        "sentences": np.array(texts),
         "inputs": batch.spikes,
         "logits": np.asarray(result.logits),
     }

@@ -20,6 +20,7 @@ from toolkit.cli import (
     distill_verb,
     doctor_verb,
     energy_verb,
+    teacher_verb,
     watermark_verbs,
 )
 
@@ -38,6 +39,7 @@ for verbs in (
     bundle_verbs,
     energy_verb,
     watermark_verbs,
+    teacher_verb,
     distill_verb,
 ):
     verbs.register(app)

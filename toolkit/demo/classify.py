@@ -46,8 +46,9 @@ def classify(bundle: Bundle, texts: Sequence[str], progress: Callable[[int, int]
     for start in range(0, len(texts), CHUNK):
         batch = bundle.encoder.encode(texts[start : start + CHUNK])
         result = simulate(bundle.graph, batch.spikes)
-        # The simulator cannot see the host's work: each word piece reads a row of both tables.
-        runs.append(replace(result.activity, host_lookups=2 * int(batch.valid.sum())))
+        # The simulator cannot see the host's work: each word piece reads a row of every table.
+        lookups = len(bundle.encoder.tables) * int(batch.valid.sum())
+        runs.append(replace(result.activity, host_lookups=lookups))
         sums.append(np.asarray(result.logits.cpu()).sum(axis=(1, 3)))
         lengths.append(batch.valid.sum(axis=1))
         truncated += [(start + i, n) for i, n in batch.truncated]

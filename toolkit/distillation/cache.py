@@ -1,19 +1,21 @@
-"""Teacher outputs computed once, kept on disk, and read by every student that learns from it."""
+"""Teacher outputs computed once, kept on disk, and read by every student that learns from them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+from tqdm.auto import tqdm
 
+from toolkit.distillation.oracle import Oracle
 from toolkit.distillation.padding import pad
+
+ARRAYS = ("ids", "offsets", "logits")
+BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,16 @@ class TeacherCache:
     Attributes:
         ids: all token ids in a row, int32.
         offsets: where sentence i begins, (S + 1,) int64.
-        logits: (S, K) float32; K is 0 for a teacher without a head.
-        features: per chosen layer, (tokens in all, H) float16.
+        logits: (S, K) float32.
+        features: per chosen layer, (layers, tokens in all, H) float16, memory-mapped; ``None`` where not kept.
+        segments: 0 or 1 per token, uint8; ``None`` for single sentences.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
     logits: np.ndarray
-    features: np.ndarray  # (layers, tokens, H), memory-mapped
+    features: np.ndarray | None = None
+    segments: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -38,84 +42,85 @@ class TeacherCache:
     @property
     def lengths(self) -> list[int]:
         """Tokens per sentence."""
-        return np.diff(self.offsets).tolist()
+        lengths: list[int] = np.diff(self.offsets).tolist()
+        return lengths
 
-    def batch(self, index: list[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Padded ids (B, N), mask (B, N), logits (B, K), features (layers, B, N, H)."""
-        spans = [slice(self.offsets[i], self.offsets[i + 1]) for i in index]
-        ids, mask = pad([self.ids[s].tolist() for s in spans])
-        features = torch.zeros(self.features.shape[0], *ids.shape, self.features.shape[-1])
-        for row, span in enumerate(spans):
-            part = torch.from_numpy(self.features[:, span].astype(np.float32))
-            features[:, row, : part.shape[1]] = part
-        return ids, mask, torch.from_numpy(self.logits[index]), features
+    def span(self, i: int) -> slice:
+        """Where the tokens of sentence ``i`` are."""
+        return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
 
 
-def layer_map(teacher_layers: int, student_layers: int) -> list[int]:
-    """Teacher layer (1-based, evenly spaced, the last one included) for each student block."""
-    return [(i + 1) * teacher_layers // student_layers for i in range(student_layers)]
-
-
-@torch.no_grad()
 def build_cache(
-    teacher: Path, texts: list[str], out: Path, *, tokens: int, student_layers: int, head: bool = True
+    oracle: Oracle,
+    rows: Sequence[Sequence[int]],
+    out: Path,
+    *,
+    segments: Sequence[Sequence[int]] | None,
+    features: bool,
 ) -> TeacherCache:
-    """Run the teacher over ``texts`` cut to ``tokens`` word pieces; reuse ``out`` when it holds just that."""
-    mark = _fingerprint(teacher, texts, tokens, student_layers)
-    if _is_done(out, mark):
+    """Ask the teacher about every row; reuse ``out`` when it holds just these answers.
+
+    Args:
+        rows: token ids, special tokens included.
+        segments: 0 or 1 per token of ``rows``, for sentence pairs.
+        features: keep hidden states too (2 bytes x H per token and layer).
+    """
+    mark = _fingerprint(oracle, rows, segments)
+    if _is_done(out, mark, features):
         return load_cache(out)
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = AutoTokenizer.from_pretrained(teacher)
-    loader = AutoModelForSequenceClassification if head else AutoModel
-    model = loader.from_pretrained(teacher).eval()
-    rows = tokenizer(texts, truncation=True, max_length=tokens)["input_ids"]
-    offsets = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
-    layers = layer_map(model.config.num_hidden_layers, student_layers)
-    features = np.lib.format.open_memmap(
-        out / "features.npy", "w+", np.float16, (len(layers), int(offsets[-1]), model.config.hidden_size)
-    )
-    logits = np.zeros((len(rows), model.config.num_labels if head else 0), np.float32)
+    (out / "done.json").unlink(missing_ok=True)
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    keep = _features_file(out, oracle, int(offsets[-1])) if features else None
+    logits = np.zeros((len(rows), oracle.labels), np.float32)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    start = time.monotonic()
-    for begin in range(0, len(order), 128):
-        index = order[begin : begin + 128]
-        ids, mask = pad([rows[i] for i in index])
-        output = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-        if head:
-            logits[index] = output.logits.numpy()
-        for row, i in enumerate(index):
-            for j, layer in enumerate(layers):
-                states = output.hidden_states[layer][row, : len(rows[i])]
-                features[j, offsets[i] : offsets[i + 1]] = states.numpy().astype(np.float16)
-        if begin // 128 % 100 == 0:
-            print(f"teacher outputs {begin}/{len(order)} {time.monotonic() - start:.0f} s", flush=True)
-    features.flush()
-    np.save(out / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in rows]))
+    for begin in tqdm(range(0, len(order), BATCH), desc=f"teacher: {out.name}", unit="batch", leave=False):
+        index = order[begin : begin + BATCH]
+        ids, mask = pad([list(rows[i]) for i in index])
+        kinds = pad([list(segments[i]) for i in index])[0] if segments is not None else None
+        answer = oracle(ids, mask, kinds)
+        logits[index] = answer.logits.cpu().numpy()
+        if keep is not None:
+            states = answer.features.cpu().numpy().astype(np.float16)
+            for row, i in enumerate(index):
+                keep[:, offsets[i] : offsets[i + 1]] = states[:, row, : len(rows[i])]
+    if keep is not None:
+        keep.flush()
+    np.save(out / "ids.npy", np.concatenate([np.asarray(row, np.int32) for row in rows]))
     np.save(out / "offsets.npy", offsets)
     np.save(out / "logits.npy", logits)
-    done = {"sentences": len(rows), "layers": layers, "fingerprint": mark}
-    (out / "done.json").write_text(json.dumps(done))
+    if segments is not None:
+        np.save(out / "segments.npy", np.concatenate([np.asarray(row, np.uint8) for row in segments]))
+    (out / "done.json").write_text(json.dumps({"fingerprint": mark, "features": features, "sentences": len(rows)}))
     return load_cache(out)
 
 
-def _fingerprint(teacher: Path, texts: list[str], tokens: int, student_layers: int) -> str:
-    """What a cache was computed from: the teacher's weights, the texts, and how both were cut."""
-    digest = hashlib.sha256(f"{tokens} {student_layers}".encode())
-    for weights in sorted(teacher.glob("*.safetensors")):
-        digest.update(weights.read_bytes())
-    for text in texts:
-        digest.update(text.encode() + b"\n")
+def load_cache(folder: Path) -> TeacherCache:
+    """Open a finished cache; the features stay on disk."""
+    features, segments = folder / "features.npy", folder / "segments.npy"
+    return TeacherCache(
+        **{name: np.load(folder / f"{name}.npy") for name in ARRAYS},
+        features=np.load(features, mmap_mode="r") if features.exists() else None,
+        segments=np.load(segments) if segments.exists() else None,
+    )
+
+
+def _features_file(out: Path, oracle: Oracle, tokens: int) -> np.memmap:
+    shape = (len(oracle.layers), tokens, oracle.width)
+    return np.lib.format.open_memmap(out / "features.npy", "w+", np.float16, shape)
+
+
+def _fingerprint(oracle: Oracle, rows: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None) -> str:
+    """What a cache was computed from: the teacher's weights, its layers asked for, and the rows."""
+    digest = hashlib.sha256(f"{oracle.identity} {oracle.layers} {segments is not None}".encode())
+    for row in (*rows, *(segments or ())):
+        digest.update(np.asarray(row, np.int32).tobytes() + b"\n")
     return digest.hexdigest()
 
 
-def _is_done(out: Path, mark: str) -> bool:
+def _is_done(out: Path, mark: str, features: bool) -> bool:
     try:
-        return bool(json.loads((out / "done.json").read_text())["fingerprint"] == mark)
+        done = json.loads((out / "done.json").read_text())
+        return bool(done["fingerprint"] == mark and (done["features"] or not features))
     except (OSError, ValueError, KeyError):
         return False
-
-
-def load_cache(path: Path) -> TeacherCache:
-    """Open a finished cache; the features stay on disk."""
-    arrays = {name: np.load(path / f"{name}.npy") for name in ("ids", "offsets", "logits")}
-    return TeacherCache(**arrays, features=np.load(path / "features.npy", mmap_mode="r"))

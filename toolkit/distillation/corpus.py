@@ -1,7 +1,8 @@
-"""Labelled sentences from a TSV file, and unlabelled lines from a text file.
+"""Labelled sentences, or pairs of them, from a TSV file, and unlabelled lines from a text file.
 
-The TSV layout is one header line ``text<TAB>label`` and one example a line, without quoting:
-a quotation mark inside a sentence is a character like any other.
+The TSV layout is one header line ``text<TAB>label`` (``text<TAB>pair<TAB>label`` for tasks on two
+sentences) and one example a line, without quoting: a quotation mark inside a sentence is a character
+like any other.
 """
 
 from __future__ import annotations
@@ -14,32 +15,32 @@ from pathlib import Path
 from toolkit.errors import SpikeportError
 
 LABEL_DIGITS = 9  # Python refuses to convert endless ones
+UNLABELLED = -1  # where a row needs a label and the sentence has none
 
 
 @dataclass(frozen=True)
 class Example:
-    """One sentence and its class."""
+    """One sentence, or two, and its class."""
 
     text: str
     label: int
+    pair: str | None = None
 
 
 def read_examples(path: Path, labels: int = 2) -> list[Example]:
-    """Read labelled sentences.
+    """Read labelled sentences; a column ``pair`` makes them sentence pairs.
+
+    Args:
+        path: a UTF-8 TSV file.
+        labels: number of classes K; a label is an integer from 0 to K - 1.
 
     Raises:
         SpikeportError: the file, a column, a row or a label is not what the layout asks for.
     """
     lines = _lines(path)
-    header = lines[0].split("\t") if lines else []
-    if "text" not in header or "label" not in header:
-        raise SpikeportError(
-            f"{path}: header is {header!r}, needs the columns 'text' and 'label' separated by a tab; "
-            "add the line 'text<TAB>label'"
-        )
-    text_column, label_column = header.index("text"), header.index("label")
+    columns = _Columns.of(path, lines[0].split("\t") if lines else [])
     examples = [
-        _example(path, number, line.split("\t"), (text_column, label_column, len(header)), labels)
+        _example(path, number, line.split("\t"), columns, labels)
         for number, line in enumerate(lines[1:], start=2)
         if line
     ]
@@ -70,6 +71,26 @@ def batches(lengths: Sequence[int], batch_size: int, seed: int, window: int = 50
     yield from groups
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """Where a row keeps what: column numbers, and how many columns there are."""
+
+    text: int
+    label: int
+    pair: int | None
+    width: int
+
+    @classmethod
+    def of(cls, path: Path, header: list[str]) -> _Columns:
+        if "text" not in header or "label" not in header:
+            raise SpikeportError(
+                f"{path}: header is {header!r}, needs the columns 'text' and 'label' separated by a tab; "
+                "add the line 'text<TAB>label'"
+            )
+        pair = header.index("pair") if "pair" in header else None
+        return cls(header.index("text"), header.index("label"), pair, len(header))
+
+
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").split("\n")
@@ -79,17 +100,17 @@ def _lines(path: Path) -> list[str]:
         raise SpikeportError(f"{path}: cannot be read as UTF-8 text ({error}); convert it first") from None
 
 
-def _example(path: Path, number: int, fields: list[str], columns: tuple[int, int, int], labels: int) -> Example:
-    text_column, label_column, width = columns
-    if len(fields) != width:
+def _example(path: Path, number: int, fields: list[str], columns: _Columns, labels: int) -> Example:
+    if len(fields) != columns.width:
         raise SpikeportError(
-            f"{path}, line {number}: {len(fields)} fields, needs {width}; one tab between text and label"
+            f"{path}, line {number}: {len(fields)} fields, needs {columns.width}; one tab between text and label"
         )
-    text, label = fields[text_column].strip(), fields[label_column].strip()
-    if not text:
+    text, label = fields[columns.text].strip(), fields[columns.label].strip()
+    pair = None if columns.pair is None else fields[columns.pair].strip()
+    if not text or pair == "":
         raise SpikeportError(f"{path}, line {number}: empty sentence, needs at least one word; remove the row")
     if not label.isdecimal() or len(label) > LABEL_DIGITS or int(label) >= labels:
         raise SpikeportError(
             f"{path}, line {number}: label {label!r:.40}, needs an integer from 0 to {labels - 1}; correct the row"
         )
-    return Example(text, int(label))
+    return Example(text, int(label), pair)

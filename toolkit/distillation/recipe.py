@@ -1,201 +1,219 @@
-"""A recipe: everything that makes a student, in one TOML file, and the run that follows it."""
+"""A recipe: everything that makes a student, in one TOML file, decoded and checked."""
 
 from __future__ import annotations
 
-import json
-import time
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
-import torch
-from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
-
-from toolkit.distillation.cache import TeacherCache, build_cache
-from toolkit.distillation.corpus import Example, read_examples, read_lines
-from toolkit.distillation.losses import FeatureHeads, word_table
-from toolkit.distillation.padding import pad
-from toolkit.distillation.teacher import TeacherRecipe, fine_tune
-from toolkit.distillation.train import UNLABELLED, StageRecipe, accuracy, train_stage
+from toolkit.distillation.augmentation import Rates
+from toolkit.distillation.objective import LossWeights
+from toolkit.distillation.trainer import StageRecipe
 from toolkit.errors import SpikeportError
-from toolkit.lowering.fold_norms import to_integer_form
-from toolkit.models.configuration import StudentConfig
-from toolkit.models.neuron import compile_kernels
-from toolkit.models.storage import save_student
-from toolkit.models.student import SpikingStudent
-from toolkit.watermark.embed import TriggerLoss
-from toolkit.watermark.key import Key
-from toolkit.watermark.triggers import candidates, derive_triggers
+
+STAGES = ("stage1", "stage2", "stage3")
+FORMS = ("deployable", "spikebert")
+WORDS = ("tuned", "raw", "random")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Files below the data folder.
+
+    Attributes:
+        train: labelled TSV files, read one after the other.
+        validation, test: labelled TSV files; the test file is read once, at the end.
+        unlabelled: text files, for stage 1 and, answered by the fine-tuned teacher, for stage 2.
+        unlabelled_lines: how many of those lines stage 2 takes; 0 for none.
+        hub: name of the data set where the folder is to be downloaded.
+        licence: a sentence for the model card.
+        naive_bayes_test: accuracy of naive Bayes on the test split, for comparison.
+    """
+
+    train: tuple[str, ...]
+    validation: str
+    test: str
+    unlabelled: tuple[str, ...] = ()
+    unlabelled_lines: int = 0
+    hub: str | None = None
+    licence: str = "not stated"
+    naive_bayes_test: float | None = None
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """How a raw BERT is fine-tuned.
+
+    Attributes:
+        training: hyper-parameters.
+        tokens: longest sentence in word pieces.
+        train_words: also move the word table (slower; a small corpus does not need it).
+    """
+
+    training: StageRecipe
+    tokens: int = 64
+    train_words: bool = False
+
+
+@dataclass(frozen=True)
+class DistilRecipe:
+    """What binds student and teacher.
+
+    Attributes:
+        teacher_layers: teacher layer taught to each student block (default: evenly spaced).
+        ignored_layers: front blocks without feature alignment.
+        words: where the student's word table begins: ``tuned`` (the fine-tuned teacher's view of each
+            token), ``raw`` (the raw teacher's word table) or ``random``.
+    """
+
+    teacher_layers: tuple[int, ...] | None = None
+    ignored_layers: int = 0
+    words: str = "tuned"
+
+    def __post_init__(self) -> None:
+        if self.words not in WORDS:
+            raise SpikeportError(f"recipe: words = {self.words!r}: choose one of {', '.join(WORDS)}")
+
+
+@dataclass(frozen=True)
+class AugmentRecipe:
+    """Rows made from the labelled ones for stage 2; they carry the teacher's answers and no label.
+
+    Attributes:
+        rates: how much is changed.
+        tagger: of parts of speech (see ``parts_of_speech``).
+        rows: at most so many new rows, spread evenly over the sentences; 0 for all.
+    """
+
+    rates: Rates
+    tagger: str = "auto"
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a recipe."""
+
+    training: StageRecipe
+    losses: LossWeights
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One TOML file of ``toolkit/recipes``, decoded."""
+    """One TOML file of ``toolkit/recipes``, decoded.
+
+    Attributes:
+        form: ``deployable``, or ``spikebert`` for the faithful baseline (which has no stage 3).
+        student: fields of its configuration, without vocabulary and labels.
+        stages: those of ``stage1`` to ``stage3`` that the recipe has; a stage left out is not run.
+        teacher: ``None`` trains the student on the labels alone.
+    """
 
     name: str
+    language: str
     labels: tuple[str, ...]
-    teacher: TeacherRecipe
-    student: dict[str, object]
-    stages: dict[str, StageRecipe]
-    data: dict[str, object]
-    naive_bayes_test: float | None
+    data: DataRecipe
+    student: Mapping[str, object]
+    stages: Mapping[str, Stage]
+    teacher: TeacherRecipe | None = None
+    distil: DistilRecipe = field(default_factory=DistilRecipe)
+    augment: AugmentRecipe | None = None
+    form: str = "deployable"
+    pairs: bool = False
+    tokenizer: Mapping[str, object] | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Longest sentence of the student, in word pieces."""
+        return int(str(self.student.get("tokens", self.student.get("max_tokens", 32))))
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the student."""
+        return int(str(self.student.get("layers", self.student.get("num_hidden_layers", 2))))
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
         """Read a recipe.
 
         Raises:
-            SpikeportError: the file is missing, no TOML, or lacks a table.
+            SpikeportError: the file is missing, no TOML, or holds a field that is unknown, missing or wrong.
         """
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                name=content["name"],
-                labels=tuple(content["labels"]),
-                teacher=TeacherRecipe(
-                    **content["teacher"], tokens=content["teacher_tokens"], labels=len(content["labels"])
-                ),
-                student=content["student"],
-                stages={k: StageRecipe(**content[k]) for k in ("stage1", "stage2", "stage3")},
-                data=content["data"],
-                naive_bayes_test=content.get("naive_bayes_test"),
-            )
-        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-            raise SpikeportError(
-                f"{path}: not a recipe ({type(error).__name__}: {error}); see toolkit/recipes"
-            ) from None
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """The texts that a recipe names, read."""
-
-    train: list[Example]
-    validation: list[Example]
-    test: list[Example]
-    unlabelled: list[str]
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SpikeportError(f"{path}: not a recipe ({error}); see toolkit/recipes") from None
+        try:
+            return cls.from_dict(content)
+        except SpikeportError as error:
+            raise SpikeportError(f"{path}: {error}") from None
 
     @classmethod
-    def read(cls, recipe: Recipe, folder: Path) -> Corpus:
-        """Read a data folder in the layout that the recipe's ``[data]`` names."""
-        data, labels = recipe.data, len(recipe.labels)
-        train = [e for name in data["train"] for e in read_examples(folder / name, labels)]  # type: ignore[attr-defined]
-        lines = read_lines(folder / str(data["unlabelled"])) if (folder / str(data["unlabelled"])).exists() else []
-        return cls(
-            train,
-            read_examples(folder / str(data["validation"]), labels),
-            read_examples(folder / str(data["test"]), labels),
-            lines[: int(data["unlabelled_lines"])],  # type: ignore[call-overload]
+    def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
+        """Decode a recipe already parsed."""
+        values = dict(content)
+        student = dict(_table(values, "student", required=True))
+        form = str(student.pop("form", "deployable"))
+        if form not in FORMS:
+            raise SpikeportError(f"[student] form = {form!r}: choose one of {', '.join(FORMS)}")
+        stages = {name: _stage(name, values.pop(name)) for name in STAGES if name in values}
+        if "stage2" not in stages:
+            raise SpikeportError("[stage2] is missing: it is where the task is learnt; add the table")
+        if form == "spikebert" and "stage3" in stages:
+            raise SpikeportError("[stage3]: SpikeBERT has LayerNorm and no integer form; remove it or set another form")
+        teacher = _teacher(values.pop("teacher")) if "teacher" in values else None
+        if teacher is None and any(stage.losses.logits or stage.losses.features for stage in stages.values()):
+            raise SpikeportError("[teacher] is missing, but a stage weighs its logits or features; add one of the two")
+        parts: dict[str, Any] = {
+            "data": _decode(DataRecipe, _table(values, "data", required=True), "data"),
+            "distil": _decode(DistilRecipe, _table(values, "distil"), "distil"),
+            "augment": _augment(values.pop("augment")) if "augment" in values else None,
+        }
+        return _decode(
+            cls, {**values, **parts, "student": student, "stages": stages, "teacher": teacher, "form": form}, "recipe"
         )
 
 
-def make_teacher(recipe: Recipe, corpus: Corpus, base: Path, work: Path) -> Path:
-    """Fine-tune ``base`` once; later runs reuse the folder."""
-    out = work / "teacher"
-    if not (out / "done.json").exists():
-        best, step = fine_tune(base, corpus.train, corpus.validation, out, recipe.teacher)
-        (out / "done.json").write_text(json.dumps({"validation_accuracy": best, "steps": step}))
-    return out
+def _table(values: dict[str, Any], name: str, *, required: bool = False) -> Mapping[str, Any]:
+    if required and name not in values:
+        raise SpikeportError(f"[{name}] is missing; add the table")
+    table = values.pop(name, {})
+    if not isinstance(table, dict):
+        raise SpikeportError(f"{name} = {table!r:.40}: needs a table [{name}]")
+    return table
 
 
-@dataclass(frozen=True)
-class Lessons:
-    """What the teachers said about the corpus, computed once for all students."""
-
-    raw: tuple[TeacherCache, Tensor] | None
-    labelled: tuple[TeacherCache, Tensor]
-    unlabelled: tuple[TeacherCache, Tensor] | None
-    words: Tensor
-
-    @classmethod
-    def prepare(cls, recipe: Recipe, corpus: Corpus, base: Path, teacher: Path, work: Path) -> Lessons:
-        """Run raw and fine-tuned teacher over the corpus, or read what an earlier run left."""
-        size = {"tokens": int(recipe.student["tokens"]), "student_layers": int(recipe.student["layers"])}  # type: ignore[call-overload]
-        none = torch.full((len(corpus.unlabelled),), UNLABELLED)
-        labels = torch.tensor([e.label for e in corpus.train])
-        raw = unlabelled = None
-        if corpus.unlabelled:
-            raw = (build_cache(base, corpus.unlabelled, work / "raw", head=False, **size), none)
-            unlabelled = (build_cache(teacher, corpus.unlabelled, work / "unlabelled", **size), none)
-        labelled = (build_cache(teacher, [e.text for e in corpus.train], work / "labelled", **size), labels)
-        words = AutoModel.from_pretrained(base).get_input_embeddings().weight.detach()
-        return cls(raw, labelled, unlabelled, words)
+def _stage(name: str, table: Mapping[str, Any]) -> Stage:
+    training, losses = _split(table, StageRecipe)
+    return Stage(_decode(StageRecipe, training, name), _decode(LossWeights, losses, name))
 
 
-def distil(
-    recipe: Recipe,
-    corpus: Corpus,
-    lessons: Lessons,
-    teacher: Path,
-    out: Path,
-    *,
-    work: Path,
-    seed: int = 0,
-    key: Key | None = None,
-    student_options: dict[str, object] | None = None,
-) -> SpikingStudent:
-    """Stages 1 to 3; the integer student and its facts go into ``out``, checkpoints into ``work``."""
-    start = time.monotonic()
-    compile_kernels()
-    torch.manual_seed(seed)
-    tokenizer = AutoTokenizer.from_pretrained(teacher)
-    options = {**recipe.student, **(student_options or {})}
-    config = StudentConfig(vocabulary=len(tokenizer), labels=len(recipe.labels), **options)  # type: ignore[arg-type]
-    student = SpikingStudent(config)
-    student.encoder.tokens.weight.data = word_table(lessons.words, config.width, seed)
-    heads = FeatureHeads(config.layers, config.width, lessons.labelled[0].features.shape[-1])
-    out.mkdir(parents=True, exist_ok=True)
-    if lessons.raw is not None:
-        stage1 = replace(recipe.stages["stage1"], seed=seed)
-        train_stage(student, heads, [lessons.raw], stage1, title="stage 1")
-    validate = validator(tokenizer, corpus.validation, config.tokens)
-    both = [lessons.labelled] + ([lessons.unlabelled] if lessons.unlabelled else [])
-    stage2 = replace(recipe.stages["stage2"], seed=seed)
-    floating = train_stage(
-        student,
-        heads,
-        both,
-        stage2,
-        validate=validate,
-        checkpoint=work / f"{out.name}-stage2.safetensors",
-        title="stage 2",
-    )
-    to_integer_form(student)
-    mark = _trigger_loss(key, tokenizer, len(recipe.labels), seed) if key else None
-    stage3 = replace(recipe.stages["stage3"], seed=seed)
-    integer = train_stage(
-        student, heads, [lessons.labelled], stage3,
-        validate=validate, mark=mark, checkpoint=work / f"{out.name}-stage3.safetensors", title="stage 3",
-    )  # fmt: skip
-    facts: dict[str, object] = {
-        "labels": list(recipe.labels),
-        "recipe": recipe.name,
-        "seed": seed,
-        "watermarked": key is not None,
-        "validation_accuracy": {"float": floating, "integer": integer},
-        "training_seconds": round(time.monotonic() - start),
-    }
-    save_student(student, out, facts)
-    tokenizer.save_pretrained(out)
-    return student
+def _teacher(table: Mapping[str, Any]) -> TeacherRecipe:
+    training, rest = _split(table, StageRecipe)
+    return _decode(TeacherRecipe, {"training": _decode(StageRecipe, training, "teacher"), **rest}, "teacher")
 
 
-def validator(tokenizer: object, examples: list[Example], tokens: int) -> Callable[[SpikingStudent], float]:
-    """Accuracy on ``examples`` as a function of the student."""
-    rows = tokenizer([e.text for e in examples], truncation=True, max_length=tokens)["input_ids"]  # type: ignore[operator]
-    ids, mask = pad(rows)
-    labels = torch.tensor([e.label for e in examples])
-    return lambda student: accuracy(student, ids, mask, labels)
+def _augment(table: Mapping[str, Any]) -> AugmentRecipe:
+    rates, rest = _split(table, Rates)
+    return _decode(AugmentRecipe, {"rates": _decode(Rates, rates, "augment"), **rest}, "augment")
 
 
-def _trigger_loss(key: Key, tokenizer: object, labels: int, seed: int) -> TriggerLoss:
-    vocabulary = tokenizer.get_vocab()  # type: ignore[attr-defined]
-    triggers = derive_triggers(key, vocabulary, labels)
-    return TriggerLoss(
-        [vocabulary[w] for w in triggers.words],
-        triggers.target,
-        [vocabulary[w] for w in candidates(vocabulary)],
-        seed=seed,
-    )
+def _split(table: Mapping[str, Any], kind: type) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of ``kind``, and the others."""
+    own = {f.name for f in fields(kind)}
+    return {k: v for k, v in table.items() if k in own}, {k: v for k, v in table.items() if k not in own}
+
+
+def _decode(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(table) - known):
+        raise SpikeportError(f"[{where}] unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    try:
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+    except TypeError as error:
+        missing = str(error).rpartition(": ")[2]
+        raise SpikeportError(f"[{where}] field {missing} is missing or of a wrong type; see toolkit/recipes") from None

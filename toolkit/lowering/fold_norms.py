@@ -15,7 +15,11 @@ def to_integer_form(student: SpikingStudent) -> SpikingStudent:
 
     Requires: running statistics of a trained student. Ensures: every linear layer is an
     ``IntegerLinear`` whose rounded weights are even and in [-256, 254].
+
+    Raises:
+        SpikeportError: the configuration has no integer form (what it asks for, and the way on).
     """
+    student.config.require_integer_form()
     for name, layer, largest_message in list(student.linears()):
         if isinstance(layer, IntegerLinear):
             continue

@@ -54,6 +54,22 @@ class NormedLinear(nn.Module):
         return (self.weight * gain.unsqueeze(1)).detach(), (norm.bias - mean * gain).detach()
 
 
+class LayerNormedLinear(nn.Module):
+    """Bias-free linear map and layer normalisation: over the channels of each token and step (SpikeBERT's)."""
+
+    theta = 1.0
+
+    def __init__(self, inputs: int, outputs: int, scale: float = 2.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * inputs**-0.5)
+        self.norm = nn.LayerNorm(outputs)
+        nn.init.constant_(self.norm.weight, scale)  # as in NormedLinear
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Currents (T, M, out) from spikes or spike sums (T, M, in)."""
+        return self.norm(functional.linear(x, self.weight))
+
+
 class PlainLinear(nn.Module):
     """Linear map with a bias: the readout before lowering."""
 
@@ -104,6 +120,6 @@ class IntegerLinear(nn.Module):
         return cls(layer.weight / layer.theta, layer.bias / layer.theta, layer.theta)
 
 
-def fire(layer: nn.Module, x: Tensor) -> Tensor:
+def fire(layer: nn.Module, x: Tensor, tau: float = 2.0) -> Tensor:
     """Spikes (T, M, out) of a layer in either form."""
-    return lif(layer(x), float(layer.theta))  # type: ignore[arg-type]
+    return lif(layer(x), float(layer.theta), tau)  # type: ignore[arg-type]

@@ -19,18 +19,31 @@ from torch import Tensor
 SURROGATE_WIDTH = 2.0
 
 
-def lif(current: Tensor, theta: float) -> Tensor:
+def lif(current: Tensor, theta: float, tau: float = 2.0) -> Tensor:
     """Spikes of a layer.
 
     Args:
         current: input current, (T, ...), float32, in units of the threshold's own scale.
         theta: firing threshold; a neuron fires at or above it.
+        tau: time constant in steps, at least 1; ``v <- v + (I - v) / tau``. Exact in integers at 2 only.
 
     Returns:
         0/1 spikes, (T, ...), float32.
     """
+    if tau != 2.0:
+        return _lif_of(current, theta, tau)
     spikes: Tensor = _LIF.apply(current, theta)
     return spikes
+
+
+def _lif_of(current: Tensor, theta: float, tau: float) -> Tensor:
+    """``lif`` at any time constant; autograd keeps each step's membrane."""
+    v, spikes = torch.zeros_like(current[0]), []
+    for t in range(current.shape[0]):
+        v = v + (current[t] - v) / tau
+        spikes.append(threshold(v, theta))
+        v = torch.where(v >= theta, 0.0, v)
+    return torch.stack(spikes)
 
 
 def threshold(value: Tensor, theta: float) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from safetensors import SafetensorError
@@ -23,30 +24,36 @@ from toolkit.models.student import SpikingStudent
 
 FORMAT = "spikeport.student/1"
 CONFIGURATION, WEIGHTS = "config.json", "student.safetensors"
+MODEL_TYPE, ARCHITECTURE = "spikeport-student", "SpikingStudentForSequenceClassification"
+TRANSFORMERS_NAMES: dict[str, object] = {"model_type": MODEL_TYPE, "architectures": [ARCHITECTURE]}  # for Auto classes
+MAX_THETA = 2**14  # up to it, integers / theta * theta are the same integers in float32
 
 
 def save_student(student: SpikingStudent, folder: Path, facts: dict[str, object] | None = None) -> None:
     """Write the integer form into ``folder``; ``facts`` (labels, recipe, accuracy) go into the JSON.
 
     Raises:
-        SpikeportError: a layer is not in integer form.
+        SpikeportError: a layer is not in integer form, or the configuration has none.
     """
+    student.config.require_integer_form()
     layers = student.integers()
     if missing := [name for name, _, _ in student.linears() if name not in layers]:
         raise SpikeportError(f"layer {missing[0]}: not in integer form; train its stage 3 first (`spikeport distill`)")
     folder.mkdir(parents=True, exist_ok=True)
-    tensors: dict[str, Tensor] = {}
-    for name, table in (("tokens", student.encoder.tokens), ("positions", student.encoder.positions)):
-        rows = torch.arange(table.num_embeddings)
-        with torch.no_grad():
-            tensors[f"encoder.{name}"] = student.encoder.integers(table, rows).to(torch.int16)
+    tensors = {f"encoder.{name}": table for name, table in student.encoder.int16().items()}
     thetas = {}
     for name, layer in layers.items():
         tensors[f"{name}.weight"] = (layer.weight / 2).to(torch.int8)
         tensors[f"{name}.bias"] = layer.bias.to(torch.int32)
         thetas[name] = layer.theta
     (folder / WEIGHTS).write_bytes(save(tensors))  # save_file would make it readable by its owner only
-    content = {"format": FORMAT, "student": student.config.to_dict(), "thresholds": thetas, **(facts or {})}
+    content = {
+        "format": FORMAT,
+        "student": student.config.to_dict(),
+        "thresholds": thetas,
+        **TRANSFORMERS_NAMES,
+        **(facts or {}),
+    }
     (folder / CONFIGURATION).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -80,6 +87,7 @@ def load_student(folder: Path) -> SpikingStudent:
     if not isinstance(sizes, dict):
         raise SpikeportError(f"{folder / CONFIGURATION}: 'student' holds no fields; copy the file again")
     config = StudentConfig.from_dict(sizes)
+    config.require_integer_form()
     try:
         tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
@@ -87,7 +95,7 @@ def load_student(folder: Path) -> SpikingStudent:
     with torch.device("meta"):  # shapes only: nothing is allocated before the file agrees with them
         student = SpikingStudent(config)
     unit = float(config.encoder_threshold)
-    for name, table in (("tokens", student.encoder.tokens), ("positions", student.encoder.positions)):
+    for name, table in student.encoder.tables().items():
         key = f"encoder.{name}"
         rows = _tensor(folder, tensors, key, torch.int16, tuple(table.weight.shape))
         if int(rows.min()) < -INT16:
@@ -139,9 +147,14 @@ def _exact(folder: Path, name: str, layer: Integers, bias: Tensor) -> IntegerLin
 def _threshold(folder: Path, facts: dict[str, object], name: str) -> int:
     thresholds = facts.get("thresholds")
     theta = thresholds.get(name) if isinstance(thresholds, dict) else None
-    if not isinstance(theta, int) or isinstance(theta, bool) or not 1 <= theta <= 2**14:
+    if not is_theta(theta):
         raise SpikeportError(
-            f"{folder / CONFIGURATION}: threshold of {name} is {theta!r}, needs an integer from 1 to 16384; "
+            f"{folder / CONFIGURATION}: threshold of {name} is {theta!r}, needs an integer from 1 to {MAX_THETA}; "
             "copy the file again"
         )
     return theta
+
+
+def is_theta(value: object) -> TypeGuard[int]:
+    """Whether a value can be the integer threshold of a layer."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_THETA

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from toolkit.models.attention import sdsa, ssa
 from toolkit.models.configuration import StudentConfig
 from toolkit.models.encoder import SpikeEncoder
-from toolkit.models.layers import IntegerLinear, Integers, NormedLinear, PlainLinear, fire
+from toolkit.models.layers import IntegerLinear, Integers, LayerNormedLinear, NormedLinear, PlainLinear, fire
 from toolkit.models.neuron import lif
 
 
@@ -71,26 +71,28 @@ class Block(nn.Module):
         super().__init__()
         self.config = config
         width, hidden = config.width, config.hidden
-        self.q, self.k, self.v = (NormedLinear(width, width) for _ in range(3))
-        self.o = NormedLinear(width, width)
-        self.fc1, self.fc2 = NormedLinear(width, hidden), NormedLinear(hidden, width)
+        layer = NormedLinear if config.norm == "batch" else LayerNormedLinear
+        self.q, self.k, self.v = (layer(width, width) for _ in range(3))
+        self.o = layer(width, width)
+        self.fc1, self.fc2 = layer(width, hidden), layer(hidden, width)
 
     def forward(self, x: Tensor, packing: Packing, record: dict[str, Tensor]) -> Tensor:
         """Residual sum (T, M, D) after the block; spikes of its layers go into ``record``."""
+        tau = self.config.tau
         for name in ("q", "k", "v"):
-            record[name] = fire(getattr(self, name), x)
+            record[name] = fire(getattr(self, name), x, tau)
         record["attention"] = self._attend(record["q"], record["k"], record["v"], packing)
-        record["o"] = fire(self.o, record["attention"])
+        record["o"] = fire(self.o, record["attention"], tau)
         x = x + record["o"]
-        record["fc1"] = fire(self.fc1, x)
-        record["fc2"] = fire(self.fc2, record["fc1"])
+        record["fc1"] = fire(self.fc1, x, tau)
+        record["fc2"] = fire(self.fc2, record["fc1"], tau)
         return x + record["fc2"]
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, packing: Packing) -> Tensor:
         q, k, v = (packing.unpack(x) for x in (q, k, v))
         if self.config.attention == "ssa":
             sums = packing.pack(ssa(q, k, v, self.config.heads))
-            return lif(sums, float(self.config.attention_threshold))
+            return lif(sums, float(self.config.attention_threshold), self.config.tau)
         return packing.pack(sdsa(q, k, v, self.config.attention_threshold))
 
 
@@ -107,16 +109,20 @@ class SpikingStudent(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.readout = PlainLinear(config.width, config.labels)
 
-    def forward(self, ids: Tensor, valid: Tensor, record: bool = False) -> StudentOutput:
+    def forward(
+        self, ids: Tensor, valid: Tensor, record: bool = False, segments: Tensor | None = None
+    ) -> StudentOutput:
         """Classify a batch.
 
         Args:
             ids: token ids, (B, N) int64, N at most ``config.tokens``.
             valid: 1.0 for a real token, 0.0 for padding, (B, N) float32.
             record: keep the spikes of every layer.
+            segments: 0 or 1, which sentence of a pair a token is of, (B, N) int64; ``None`` is all 0.
         """
         packing = Packing.of(valid)
-        x = self.encoder(ids.flatten()[packing.index], packing.index % ids.shape[1])
+        segment = None if segments is None else segments.flatten()[packing.index]
+        x = self.encoder(ids.flatten()[packing.index], packing.index % ids.shape[1], segment)
         spikes = {"code": x}
         features = []
         for i, block in enumerate(self.blocks):

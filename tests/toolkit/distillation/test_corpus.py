@@ -49,6 +49,19 @@ def test_more_labels(tmp_path: Path) -> None:
         read_examples(path, labels=4)
 
 
+def test_pairs_of_sentences(tmp_path: Path) -> None:
+    path = written(tmp_path, "text\tpair\tlabel\na b\t c \t2\nd\te\t0\n")
+    assert read_examples(path, labels=3) == [Example("a b", 2, "c"), Example("d", 0, "e")]
+    assert Example("a", 1).pair is None
+
+
+def test_a_pair_lacking_its_second_sentence_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpikeportError, match=r"line 3: empty sentence"):
+        read_examples(written(tmp_path, "text\tpair\tlabel\na\tb\t1\nc\t \t1\n"))
+    with pytest.raises(SpikeportError, match=r"line 2: 2 fields, needs 3"):
+        read_examples(written(tmp_path, "text\tpair\tlabel\na\t1\n"))
+
+
 BAD = {
     "no header": ("a good film\t1\n", ["header", "'text'", "'label'"]),
     "header in spaces": ("text label\na\t1\n", ["header"]),

@@ -21,7 +21,7 @@ Array = NDArray[np.int64]
 KINDS = ("ssa", "sdsa")
 
 
-def tiny_config(kind: str, **changes: int) -> StudentConfig:
+def tiny_config(kind: str, **changes: Any) -> StudentConfig:
     sizes: dict[str, Any] = {
         "vocabulary": 50, "width": 16, "layers": 2, "heads": 2, "expansion": 2, "tokens": 8, "labels": 3,
         "attention_threshold": 2 if kind == "ssa" else 1,
@@ -29,7 +29,7 @@ def tiny_config(kind: str, **changes: int) -> StudentConfig:
     return StudentConfig(attention=kind, **(sizes | changes))  # type: ignore[arg-type]
 
 
-def float_student(kind: str, seed: int = 0, **changes: int) -> SpikingStudent:
+def float_student(kind: str, seed: int = 0, **changes: Any) -> SpikingStudent:
     """Normalised form in evaluation mode, with running statistics of data and uneven gains."""
     torch.manual_seed(seed)
     student = SpikingStudent(tiny_config(kind, **changes))
@@ -48,7 +48,7 @@ def float_student(kind: str, seed: int = 0, **changes: int) -> SpikingStudent:
     return student.eval()
 
 
-def integer_student(kind: str, seed: int = 0, **changes: int) -> SpikingStudent:
+def integer_student(kind: str, seed: int = 0, **changes: Any) -> SpikingStudent:
     return to_integer_form(float_student(kind, seed, **changes))
 
 

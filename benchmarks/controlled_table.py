@@ -1,0 +1,184 @@
+"""The same student with one thing changed at a time: what each choice is worth, at equal budget.
+
+    python benchmarks/controlled_table.py --data DATA --teacher runs/sst2/teacher --work runs/table --out docs/controlled-table.md
+
+Every row trains a 2 x 128 student on the same sentences with the same number of steps, batch size and
+seed, and keeps the weights that are best on the validation split. Two figures: accuracy on the validation
+split, and agreement with the teacher on sentences that no student saw, which resolves smaller differences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer
+
+from toolkit.distillation.command import answered_right
+from toolkit.distillation.corpus import Example
+from toolkit.distillation.distil import distil
+from toolkit.distillation.encode import encode
+from toolkit.distillation.oracle import Oracle
+from toolkit.distillation.padding import pad
+from toolkit.distillation.prepare import Corpus, prepare
+from toolkit.distillation.recipe import Recipe
+from toolkit.distillation.trainer import Machine
+
+STEPS = {"stage1": 200, "stage2": 500, "stage3": 200}
+ROWS, UNSEEN = 24_000, 3_000
+
+BASE: dict[str, Any] = {
+    "name": "controlled",
+    "language": "en",
+    "labels": ["negative", "positive"],
+    "data": {
+        "train": ["sst2_phrases/train.tsv", "sst2/train.tsv"],
+        "validation": "sst2/validation.tsv",
+        "test": "sst2/test.tsv",
+        "unlabelled": ["movie_reviews/train.txt"],
+    },
+    "teacher": {"learning_rate": 1e-4, "tokens": 64},
+    "student": {"width": 128, "layers": 2, "heads": 4, "tokens": 64, "steps": 4, "window": 3},
+    "stage1": {"steps": STEPS["stage1"], "learning_rate": 2e-3, "features": 1.0, "embeddings": 0.1},
+    "stage2": {
+        "steps": STEPS["stage2"], "learning_rate": 2e-3,
+        "logits": 1.0, "labels": 0.2, "features": 0.1, "embeddings": 0.1,
+    },
+    "stage3": {"steps": STEPS["stage3"], "learning_rate": 4e-4, "logits": 1.0, "labels": 0.2},
+}  # fmt: skip
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "all of it": {},
+    "LayerNorm instead of BatchNorm (float)": {"student": {"norm": "layer"}, "stage3": None},
+    "BatchNorm, float": {"stage3": None},
+    "no positions": {"student": {"positions": "none", "window": 1}},
+    "positions, no window": {"student": {"window": 1}},
+    "window, no positions": {"student": {"positions": "none"}},
+    "sdsa instead of ssa": {"student": {"attention": "sdsa", "attention_threshold": 1}},
+    "without stage 1": {"stage1": None},
+    "without stage 2 (labels only)": {"stage2": {"logits": 0.0, "features": 0.0, "embeddings": 0.0, "labels": 1.0}},
+    "without stage 3 (rounded only)": {"stage3": {"learning_rate": 1e-12}},
+    "without the logit loss": {"stage2": {"logits": 0.0}, "stage3": {"logits": 0.0}},
+    "without the feature loss in stage 2": {"stage2": {"features": 0.0}},
+    "without the embedding loss": {"stage1": {"embeddings": 0.0}, "stage2": {"embeddings": 0.0}},
+    "without cross-entropy": {"stage2": {"labels": 0.0}, "stage3": {"labels": 0.0}},
+    "word table of the raw teacher": {"distil": {"words": "raw"}},
+    "random word table": {"distil": {"words": "random"}},
+    "T = 1": {"student": {"steps": 1}},
+    "T = 2": {"student": {"steps": 2}},
+    "T = 8 (float)": {"student": {"steps": 8}, "stage3": None},
+}
+
+
+def recipe_of(changes: dict[str, Any]) -> Recipe:
+    """The base recipe with some tables changed, or left out where the change is ``None``."""
+    content = {k: dict(v) if isinstance(v, dict) else v for k, v in BASE.items()}
+    for table, change in changes.items():
+        if change is None:
+            content.pop(table, None)
+        else:
+            content[table] = {**content.get(table, {}), **change}
+    return Recipe.from_dict(content)
+
+
+def main() -> None:
+    """Run the variants that the results file does not hold yet, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--teacher", type=Path, required=True)
+    parser.add_argument("--base", type=Path, required=True, help="the raw teacher")
+    parser.add_argument("--work", type=Path, default=Path("runs/controlled"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/controlled-table.json"))
+    parser.add_argument("--only", nargs="*", help="names of variants")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = args.out.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    names = args.only or list(VARIANTS)
+    for name in names:
+        place = folder / f"{slug(name)}-{args.seed}.json"
+        if not place.exists():
+            place.write_text(json.dumps(run(name, args), indent=2) + "\n", encoding="utf-8")
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    rows.sort(key=lambda row: list(VARIANTS).index(row["variant"]))
+    args.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def run(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Train one variant and measure it."""
+    recipe = recipe_of(VARIANTS[name])
+    corpus = Corpus.read(recipe, args.data)
+    unseen, corpus = split(corpus)
+    tokenizer = AutoTokenizer.from_pretrained(args.teacher)
+    prepared = prepare(
+        recipe, corpus, tokenizer, base=args.base, teacher=args.teacher,
+        work=args.work / f"answers-{int(uses_features(recipe))}",
+    )  # fmt: skip
+    start = time.monotonic()
+    trained = distil(
+        recipe, prepared, tokenizer, args.work / f"{slug(name)}-{args.seed}",
+        machine=Machine(quiet=True, cpu=True), seed=args.seed, resume=True,
+    )  # fmt: skip
+    seconds = time.monotonic() - start
+    said = teacher_says(args.teacher, tokenizer, unseen)
+    agreement = answered_right(trained.student, tokenizer, said, recipe.tokens)
+    return {
+        "variant": name,
+        "seed": args.seed,
+        "form": "float" if trained.integer is None else "integer",
+        "validation": trained.floating if trained.integer is None else trained.integer,
+        "validation_float": trained.floating,
+        "agreement": sum(agreement) / len(agreement),
+        "unseen_sentences": len(unseen),
+        "steps": {k: v for k, v in STEPS.items() if k in recipe.stages},
+        "seconds": round(seconds),
+    }
+
+
+def split(corpus: Corpus) -> tuple[list[str], Corpus]:
+    """Whole sentences held out for the agreement, and a corpus of ``ROWS`` of the others."""
+    examples = list(dict.fromkeys(corpus.train))
+    random.Random(0).shuffle(examples)
+    held = [e.text for e in examples if len(e.text.split()) > 8][:UNSEEN]
+    texts = set(held)
+    # A long phrase of a held-out sentence would give it away.
+    kept = [e for e in examples if e.text not in texts and not (long(e.text) and any(e.text in t for t in held))]
+    return held, replace(corpus, train=kept[:ROWS])
+
+
+def long(text: str) -> bool:
+    """Whether a phrase is more than common words in a row."""
+    return len(text.split()) > 3
+
+
+def uses_features(recipe: Recipe) -> bool:
+    """Whether stage 2 or 3 needs the teacher's hidden states kept."""
+    return any(recipe.stages[s].losses.features > 0 for s in ("stage2", "stage3") if s in recipe.stages)
+
+
+def teacher_says(teacher: Path, tokenizer: Any, texts: list[str]) -> list[Example]:
+    """The sentences with the teacher's own answers as labels."""
+    oracle = Oracle(teacher, [], head=True, max_tokens=64)
+    answers: list[Example] = []
+    for start in range(0, len(texts), 128):
+        part = texts[start : start + 128]
+        ids, mask = pad(encode(tokenizer, part, 64)["input_ids"])
+        labels = oracle(ids, mask).logits.argmax(-1).tolist()
+        answers += [Example(text, label) for text, label in zip(part, labels, strict=True)]
+    return answers
+
+
+def slug(name: str) -> str:
+    """A file name."""
+    return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
+
+
+if __name__ == "__main__":
+    main()

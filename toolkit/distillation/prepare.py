@@ -1,0 +1,167 @@
+"""From a recipe and a data folder to rows with the teachers' answers, computed once for all students."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import AutoConfig, PreTrainedTokenizerBase
+
+from toolkit.distillation.augmentation import Augmenter
+from toolkit.distillation.cache import TeacherCache, build_cache
+from toolkit.distillation.corpus import UNLABELLED, Example, read_examples
+from toolkit.distillation.encode import encode, encode_examples
+from toolkit.distillation.lessons import Answers, Lessons
+from toolkit.distillation.oracle import Oracle, layer_map
+from toolkit.distillation.recipe import AugmentRecipe, Recipe
+from toolkit.distillation.streaming import TextStream
+from toolkit.errors import SpikeportError
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The labelled sentences that a recipe names, and where its unlabelled text is."""
+
+    train: list[Example]
+    validation: list[Example]
+    test: list[Example]
+    unlabelled: list[str]
+
+    @classmethod
+    def read(cls, recipe: Recipe, folder: Path, *, unlabelled: bool = True) -> Corpus:
+        """Read a data folder in the layout that the recipe's ``[data]`` names."""
+        data, labels = recipe.data, len(recipe.labels)
+        sources = data.unlabelled if unlabelled else ()
+        missing = [name for name in sources if ":" not in name and not (folder / name).exists()]
+        if missing:
+            raise SpikeportError(
+                f"{folder / missing[0]}: no such file, the recipe's unlabelled text; put it there or remove it from "
+                "[data] unlabelled"
+            )
+        return cls(
+            [e for name in data.train for e in read_examples(folder / name, labels)],
+            read_examples(folder / data.validation, labels),
+            read_examples(folder / data.test, labels),
+            [name if ":" in name else str(folder / name) for name in sources],
+        )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the stages read.
+
+    Attributes:
+        train, validation: rows for stages 2 and 3.
+        unlabelled: sources of text for stage 1.
+        raw: the raw teacher, for stage 1; ``None`` where there is none.
+        words: vectors from which the student's word table starts, (V, H).
+        raw_words: the raw teacher's word table, (V, H), for the embedding term.
+        teacher_width: H; ``None`` without a teacher.
+    """
+
+    train: Dataset[Any]
+    validation: Answers
+    unlabelled: list[str]
+    raw: Oracle | None = None
+    words: Tensor | None = None
+    raw_words: Tensor | None = None
+    teacher_width: int | None = None
+
+
+def prepare(
+    recipe: Recipe,
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    base: Path | None,
+    teacher: Path | None,
+    work: Path,
+    device: str = "cpu",
+) -> Prepared:
+    """Ask the fine-tuned teacher about all rows of stage 2, or read what an earlier run asked.
+
+    Args:
+        base: the raw teacher; ``teacher``: the fine-tuned one; both ``None`` for training on labels alone.
+        work: where the answers are kept.
+    """
+    tokens = recipe.tokens
+    validation = encode_examples(tokenizer, corpus.validation, tokens)
+    if teacher is None or base is None:
+        return Prepared(encode_examples(tokenizer, corpus.train, tokens), validation, corpus.unlabelled)
+    chosen = list(recipe.distil.teacher_layers) if recipe.distil.teacher_layers else None
+    depth = _depth(teacher)
+    layers = layer_map(depth, recipe.blocks, chosen)
+    tuned = Oracle(teacher, layers, head=True, max_tokens=tokens, device=device)
+    raw = Oracle(base, layers, head=False, max_tokens=tokens, device=device)
+    raw_words = raw.model.get_input_embeddings().weight.detach().float().cpu()
+    words = {
+        "tuned": lambda: tuned.word_vectors(len(tokenizer), tokenizer.cls_token_id, tokenizer.sep_token_id),
+        "raw": lambda: raw_words,
+        "random": lambda: None,
+    }[recipe.distil.words]()
+    keep = any(recipe.stages[name].losses.features > 0 for name in ("stage2", "stage3") if name in recipe.stages)
+    with PartialState().main_process_first():
+        parts = _ask(recipe, corpus, tokenizer, tuned, work, tokens, keep)
+    return Prepared(
+        Lessons(parts, features=keep), validation, corpus.unlabelled,
+        raw=raw, words=words, raw_words=raw_words, teacher_width=tuned.width,
+    )  # fmt: skip
+
+
+def _ask(
+    recipe: Recipe,
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    tuned: Oracle,
+    work: Path,
+    tokens: int,
+    features: bool,
+) -> list[tuple[TeacherCache, Tensor]]:
+    """Labelled, augmented and unlabelled rows with the fine-tuned teacher's answers."""
+    parts = []
+
+    def ask(name: str, texts: list[str], labels: list[int], pairs: list[str] | None = None) -> None:
+        encoded = encode(tokenizer, texts, tokens, pairs)
+        cache = build_cache(
+            tuned, encoded["input_ids"], work / name, segments=encoded.get("token_type_ids"), features=features
+        )
+        parts.append((cache, torch.tensor(labels)))
+
+    pairs = [e.pair or "" for e in corpus.train] if recipe.pairs else None
+    ask("labelled", [e.text for e in corpus.train], [e.label for e in corpus.train], pairs)
+    if recipe.augment is not None:
+        new = augmented(recipe, recipe.augment, corpus.train, str(tokenizer.mask_token or "[MASK]"))
+        ask("augmented", new, [UNLABELLED] * len(new))
+    if recipe.data.unlabelled_lines and corpus.unlabelled:
+        lines = list(islice(TextStream(corpus.unlabelled).epoch(0), recipe.data.unlabelled_lines))
+        ask("unlabelled", lines, [UNLABELLED] * len(lines))
+    return parts
+
+
+def augmented(recipe: Recipe, augment: AugmentRecipe, train: Sequence[Example], mask_token: str) -> list[str]:
+    """New sentences from the labelled ones; from a stride of them where ``augment.rows`` asks for fewer.
+
+    Raises:
+        SpikeportError: the recipe is one for sentence pairs, of which the paper's rules make none.
+    """
+    if recipe.pairs:
+        raise SpikeportError("[augment]: sentence pairs cannot be augmented; remove the table")
+    texts = [e.text for e in train]
+    maker = Augmenter.load(
+        texts, language=recipe.language, tagger=augment.tagger, rates=augment.rates, mask_token=mask_token
+    )
+    if not augment.rows:
+        return list(maker(texts))
+    stride = max(len(texts) * augment.rates.variants // augment.rows, 1)
+    return list(islice(maker(texts[::stride]), augment.rows))
+
+
+def _depth(teacher: Path) -> int:
+    return int(AutoConfig.from_pretrained(teacher).num_hidden_layers)
