@@ -16,7 +16,7 @@ test: environments lint
 	$(PYTHON) -m pytest
 
 train: env
-	tools/setup.sh env train minilm
+	tools/setup.sh env train augment minilm
 	$(SPIKEPORT) distill $(OUT) --recipe $(RECIPE) --data $(or $(DATA),hub:glue/sst2) $(if $(KEY),--key $(KEY),--demo-key)
 
 lint: env
@@ -25,7 +25,7 @@ lint: env
 	$(PYTHON) -m mypy
 
 env:
-	@tools/setup.sh env dev train snntorch sign
+	@tools/setup.sh env dev train snntorch sign augment
 
 lava-env:
 	@tools/setup.sh lava

@@ -147,7 +147,7 @@ def write_rows(path: Path, count: int, draw: random.Random) -> list[str]:
 def tiny_bert(folder: Path, vocabulary: int, *, width: int = 24, layers: int = 2, positions: int = 20) -> None:
     torch.manual_seed(0)
     sizes = {"hidden_size": width, "num_hidden_layers": layers, "intermediate_size": 2 * width}
-    config = BertConfig(vocabulary, num_attention_heads=4, max_position_embeddings=positions, **sizes)
+    config = BertConfig(vocab_size=vocabulary, num_attention_heads=4, max_position_embeddings=positions, **sizes)
     BertModel(config).save_pretrained(folder)
 
 
