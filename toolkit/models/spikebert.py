@@ -13,6 +13,7 @@ Importing this module tells ``AutoConfig`` and ``AutoModelForSequenceClassificat
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,8 +23,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from toolkit.errors import SpikeportError
 from toolkit.models.attention import ssa
 from toolkit.models.spikebert_configuration import SpikeBertConfig
-from toolkit.models.spikebert_loading import check_tensors, load_strictly
 from toolkit.models.spikebert_neuron import fire, spike
+from toolkit.models.strict_loading import check_tensors, load_strictly
+
+HEAD = "classifier."
 
 
 class FiringLinear(nn.Module):
@@ -151,7 +154,8 @@ class SpikeBertForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         Raises:
             SpikeportError: a file cannot be read, or a tensor is missing, unexpected or of another shape.
         """
-        return load_strictly(super().from_pretrained, pretrained_model_name_or_path, *args, **kwargs)
+        source = pretrained_model_name_or_path
+        return load_strictly(partial(super().from_pretrained, source, *args), source, head=HEAD, **kwargs)
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
         """As ``torch.nn.Module.load_state_dict``, strict whatever ``strict`` says.
@@ -159,7 +163,7 @@ class SpikeBertForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         Raises:
             SpikeportError: a tensor is missing, unexpected or of another shape; nothing was loaded.
         """
-        check_tensors("state dict", {name: tuple(t.shape) for name, t in state_dict.items()}, self)
+        check_tensors("state dict", {name: tuple(t.shape) for name, t in state_dict.items()}, self, head=HEAD)
         return super().load_state_dict(state_dict, strict=True, assign=assign)
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -1,17 +1,21 @@
 """Strict loading: a checkpoint holds a model's tensors, all of them and nothing else, or is refused.
 
-``transformers`` warns of a missing tensor and draws it at random, which turns a damaged file into an
-untrained model.
+``transformers`` warns of a missing tensor and draws it at random: so a damaged file, a model of half the
+depth, or one saved under a ``module.`` prefix by several GPUs, becomes an untrained model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from safetensors import SafetensorError
+from torch import nn
 
 from toolkit.errors import SpikeportError
+
+Shape = tuple[int, ...]
+PREFIX = "module."
 
 
 def load_strictly(load: Callable[..., Any], source: object, *, head: str, **kwargs: Any) -> Any:
@@ -35,26 +39,43 @@ def load_strictly(load: Callable[..., Any], source: object, *, head: str, **kwar
     except (OSError, SafetensorError) as error:
         reason = next(iter(str(error).split("\n")), "") or type(error).__name__
         raise SpikeportError(f"{source}: cannot be read ({reason}); copy the model folder again") from None
-    mismatched = {name: (tuple(found), tuple(wanted)) for name, found, wanted in info["mismatched_keys"]}
+    misshaped = {name: (tuple(found), tuple(wanted)) for name, found, wanted in info["mismatched_keys"]}
     if fresh_head:
-        mismatched = {name: shapes for name, shapes in mismatched.items() if not name.startswith(head)}
-    _refuse(source, sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), mismatched, head)
+        misshaped = {name: shapes for name, shapes in misshaped.items() if not name.startswith(head)}
+    _refuse(source, sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), misshaped, head)
     return (model, info) if with_info else model
+
+
+def check_tensors(source: object, found: Mapping[str, Shape], model: nn.Module, *, head: str) -> None:
+    """Compare names and shapes of tensors with those of ``model``.
+
+    Raises:
+        SpikeportError: a tensor is missing, unexpected or of another shape.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    misshaped = {n: (found[n], wanted[n]) for n in found.keys() & wanted.keys() if found[n] != wanted[n]}
+    _refuse(source, sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys()), misshaped, head)
 
 
 def _refuse(
     source: object,
     missing: list[str],
     unexpected: list[str],
-    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]],
+    misshaped: Mapping[str, tuple[Shape, Shape]],
     head: str,
 ) -> None:
     step = "take config.json and weights from the same model"
-    for state, names in (("missing", missing), ("not part of this model", unexpected)):
-        if names:
-            raise SpikeportError(f"{source}: tensor {names[0]!r} is {state} ({len(names)} such); {step}")
-    if mismatched:
-        name, (found, wanted) = min(mismatched.items())
+    if unexpected:
+        if unexpected[0].startswith(PREFIX):
+            step = f"strip {PREFIX!r} from the names: a run on several GPUs put it there"
+        raise SpikeportError(
+            f"{source}: tensor {unexpected[0]!r} is not part of this model ({len(unexpected)} such, "
+            f"{len(missing)} missing); {step}"
+        )
+    if missing:
+        raise SpikeportError(f"{source}: tensor {missing[0]!r} is missing ({len(missing)} such); {step}")
+    if misshaped:
+        name, (found, wanted) = min(misshaped.items())
         if name.startswith(head):
             step = "for a fresh head, pass ignore_mismatched_sizes=True"
         raise SpikeportError(f"{source}: {name} is {found}, the configuration asks for {wanted}; {step}")
