@@ -1,6 +1,6 @@
 # make demo    the whole pipe on the shipped student; writes build/demo/ (DATA=file.tsv to use your own rows)
 # make test    lint, type check, tests
-# make train   a recipe from the raw data (DATA=folder laid out as the recipe says, or hub:glue/sst2)
+# make train   a recipe from the raw data (DATA=folder laid out as the recipe says, or hub)
 PYTHON := .venv/bin/python
 SPIKEPORT := .venv/bin/spikeport
 RECIPE ?= sst2
@@ -17,7 +17,7 @@ test: environments lint
 
 train: env
 	tools/setup.sh env train augment minilm
-	$(SPIKEPORT) distill $(OUT) --recipe $(RECIPE) --data $(or $(DATA),hub:glue/sst2) $(if $(KEY),--key $(KEY),--demo-key)
+	$(SPIKEPORT) distill $(OUT) --recipe $(RECIPE) --data $(or $(DATA),hub) $(if $(KEY),--key $(KEY),--demo-key)
 
 lint: env
 	$(PYTHON) -m ruff check .

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def distill(
         out: Path = typer.Argument(help="Folder for the student."),
-        data: str = typer.Option(..., help="Data folder, or hub:NAME to download it."),
+        data: str = typer.Option(..., help="Data folder; hub downloads the recipe's own, hub:NAME another."),
         recipe: str = typer.Option("sst2", help="Recipe name (sst2, mr, subj, chnsenticorp, ...) or TOML file."),
         base: Path | None = typer.Option(
             None, help="BERT to fine-tune as the teacher (default: all-MiniLM-L6-v2 as packaged on PyPI)."

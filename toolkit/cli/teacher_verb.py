@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def teacher(
         out: Path = typer.Argument(help="Folder for the teacher."),
-        data: str = typer.Option(..., help="Data folder, or hub:NAME to download it."),
+        data: str = typer.Option(..., help="Data folder; hub downloads the recipe's own, hub:NAME another."),
         recipe: str = typer.Option("sst2", help="Recipe name or TOML file; its [teacher] and [data] are used."),
         base: Path | None = typer.Option(
             None, help="BERT to start from (default: all-MiniLM-L6-v2 as packaged on PyPI)."

@@ -71,8 +71,8 @@ def distil_by_recipe(order: Order, say: Callable[[str], None]) -> dict[str, Any]
     """
     calm()
     recipe = Recipe.load(order.recipe)
-    folder = data_folder(order.data, order.work)
-    corpus = Corpus.read(recipe, folder)
+    folder = data_folder(order.data, recipe, order.work)
+    corpus = Corpus.read(recipe, folder, hub=order.data.startswith("hub"))
     say(f"{len(corpus.train)} labelled sentences, {len(corpus.unlabelled)} sources of unlabelled text")
     start = time.monotonic()
     base, teacher, tokenizer, told = _teacher(order, recipe, corpus)
@@ -124,7 +124,7 @@ def teach(
     recipe = Recipe.load(recipe_file)
     if recipe.teacher is None:
         raise SpikeportError(f"recipe {recipe.name}: has no [teacher] table; add one")
-    corpus = Corpus.read(recipe, data_folder(data, out), unlabelled=False)
+    corpus = Corpus.read(recipe, data_folder(data, recipe, out), unlabelled=False)
     say(f"{len(corpus.train)} labelled sentences")
     start = time.monotonic()
     base = base or packaged_minilm()
@@ -141,9 +141,17 @@ def teach(
     return facts
 
 
-def data_folder(data: str, work: Path) -> Path:
-    """The folder named, or a data set of the Hub downloaded below ``work``."""
-    return fetch(data.removeprefix("hub:"), work / "data") if data.startswith("hub:") else Path(data)
+def data_folder(data: str, recipe: Recipe, work: Path) -> Path:
+    """The folder named; for ``hub`` the recipe's own data set, for ``hub:NAME`` that one, downloaded below ``work``.
+
+    Raises:
+        SpikeportError: the recipe names no data set of the Hub.
+    """
+    if data == "hub" and recipe.data.hub is None:
+        raise SpikeportError(f"recipe {recipe.name}: names no data set of the Hub; give --data a folder or hub:NAME")
+    if data == "hub" or data.startswith("hub:"):
+        return fetch(data.removeprefix("hub").removeprefix(":") or str(recipe.data.hub), work / "data")
+    return Path(data)
 
 
 def write_student(trained: Distilled, tokenizer: PreTrainedTokenizerBase, out: Path, facts: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from toolkit.distillation.encode import encode, encode_examples
 from toolkit.distillation.lessons import Answers, Lessons
 from toolkit.distillation.oracle import Oracle, layer_map
 from toolkit.distillation.recipe import AugmentRecipe, Recipe
-from toolkit.distillation.streaming import TextStream
+from toolkit.distillation.streaming import HUB, TextStream
 from toolkit.errors import SpikeportError
 
 
@@ -35,21 +35,26 @@ class Corpus:
     unlabelled: list[str]
 
     @classmethod
-    def read(cls, recipe: Recipe, folder: Path, *, unlabelled: bool = True) -> Corpus:
-        """Read a data folder in the layout that the recipe's ``[data]`` names."""
+    def read(cls, recipe: Recipe, folder: Path, *, unlabelled: bool = True, hub: bool = False) -> Corpus:
+        """Read a data folder in the layout that the recipe's ``[data]`` names.
+
+        Args:
+            unlabelled: whether the unlabelled text is needed.
+            hub: the folder was downloaded; unlabelled text then comes from the Hub too.
+        """
         data, labels = recipe.data, len(recipe.labels)
-        sources = data.unlabelled if unlabelled else ()
-        missing = [name for name in sources if ":" not in name and not (folder / name).exists()]
+        named = data.hub_unlabelled if hub else data.unlabelled
+        sources = [name if name.startswith(HUB) else str(folder / name) for name in named] if unlabelled else []
+        missing = [name for name in sources if not name.startswith(HUB) and not Path(name).exists()]
         if missing:
             raise SpikeportError(
-                f"{folder / missing[0]}: no such file, the recipe's unlabelled text; put it there or remove it from "
-                "[data] unlabelled"
+                f"{missing[0]}: no such file, the recipe's unlabelled text; put it there or take it out of [data]"
             )
         return cls(
             [e for name in data.train for e in read_examples(folder / name, labels)],
             read_examples(folder / data.validation, labels),
             read_examples(folder / data.test, labels),
-            [name if ":" in name else str(folder / name) for name in sources],
+            sources,
         )
 
 

@@ -30,6 +30,7 @@ class DataRecipe:
         unlabelled: text files, for stage 1 and, answered by the fine-tuned teacher, for stage 2.
         unlabelled_lines: how many of those lines stage 2 takes; 0 for none.
         hub: name of the data set where the folder is to be downloaded.
+        hub_unlabelled: text in the place of ``unlabelled`` then, as ``streaming`` names it.
         licence: a sentence for the model card.
         naive_bayes_test: accuracy of naive Bayes on the test split, for comparison.
     """
@@ -40,6 +41,7 @@ class DataRecipe:
     unlabelled: tuple[str, ...] = ()
     unlabelled_lines: int = 0
     hub: str | None = None
+    hub_unlabelled: tuple[str, ...] = ()
     licence: str = "not stated"
     naive_bayes_test: float | None = None
 
