@@ -7,7 +7,7 @@ RECIPE ?= sst2
 OUT ?= build/$@
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test train lint env lava-env environments clean
+.PHONY: demo test train lint env lava-env peers-env environments clean
 
 demo: environments
 	$(SPIKEPORT) demo --out $(OUT) $(if $(DATA),--data $(DATA))
@@ -29,6 +29,10 @@ env:
 
 lava-env:
 	@tools/setup.sh lava
+
+# For benchmarks/training_step.py only.
+peers-env:
+	@tools/setup.sh peers
 
 # Both environments; Lava's only where Python 3.10 is to be had, with a message where it is not.
 environments: env

@@ -1,6 +1,6 @@
 """The same student with one thing changed at a time: what each choice is worth, at equal budget.
 
-    python benchmarks/controlled_table.py --data DATA --teacher runs/sst2/teacher --work runs/table --out docs/controlled-table.md
+    python benchmarks/controlled_table.py --data DATA --base BERT --teacher runs/sst2/teacher
 
 Every row trains a 2 x 128 student on the same sentences with the same number of steps, batch size and
 seed, and keeps the weights that are best on the validation split. Two figures: accuracy on the validation

@@ -17,9 +17,9 @@ class NodeActivity:
         name: layer name, e.g. ``block0.q`` or ``block0.q.weight``.
         kind: ``neuron``, ``synapse`` or ``attention``.
         neurons: neurons mapped, padding included (C * N); 0 for a synapse node.
-        weights: non-zero weights stored once, shared by all tokens (a token-wise linear layer).
+        weights: non-zero weights stored once, shared by all tokens (a linear layer).
         synapses: non-zero connections if every token had its own copy, as a chip without weight
-            sharing stores them (``weights * N``).
+            sharing stores them (``weights * N``; of a window, less those that would reach beyond a border).
         spikes: spikes emitted; for a graded sender, non-zero messages.
         synops: spikes (or message units: a graded message m counts m, one that is not a non-negative
             integer counts 1) delivered over non-zero weights. Of an ``ssa`` attention: coincidences of q
@@ -31,6 +31,7 @@ class NodeActivity:
             neurons of the token; padded tokens receive none), or of the neurons that received one
             themselves where the run counted per neuron. 0 for ``ssa``, whose sums have no membrane.
         updates_idle: the other neuron updates, padding included.
+        window: tokens that one output of a synapse node sees.
     """
 
     name: str
@@ -43,6 +44,7 @@ class NodeActivity:
     dense_macs: int = 0
     updates_active: int = 0
     updates_idle: int = 0
+    window: int = 1
 
 
 @dataclass(frozen=True)

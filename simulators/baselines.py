@@ -29,6 +29,8 @@ class AnnShape:
 
     Attributes:
         layers, width, ffn, heads: of the encoder; tokens: sequence length N; labels: K.
+        window: tokens that a convolution before the encoder sees, added to its input; 1 is none.
+            Its operations and bytes count, with no layer time of its own.
         pooler: a width by width layer on the first token before the head, as BERT has.
         name: for the table.
     """
@@ -41,9 +43,10 @@ class AnnShape:
     heads: int = 12
     pooler: bool = True
     name: str = "ANN"
+    window: int = 1
 
     def __post_init__(self) -> None:
-        for field in ("layers", "width", "ffn", "tokens", "labels", "heads"):
+        for field in ("layers", "width", "ffn", "tokens", "labels", "heads", "window"):
             if getattr(self, field) < 1:
                 raise EstimateError(
                     f"shape {self.name}: {field} {getattr(self, field)}; must be at least 1; correct it"
@@ -51,9 +54,9 @@ class AnnShape:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates: 4 N D^2 + 2 N D F linear and 2 N^2 D attention per layer, and the head."""
+        """Multiply-accumulates: 4 N D^2 + 2 N D F linear and 2 N^2 D attention per layer; convolution and head."""
         n, d, f = self.tokens, self.width, self.ffn
-        return self.layers * (4 * n * d * d + 2 * n * d * f + 2 * n * n * d) + self._head
+        return self.layers * (4 * n * d * d + 2 * n * d * f + 2 * n * n * d) + n * self._kernel + self._head
 
     @property
     def flops(self) -> int:
@@ -64,7 +67,7 @@ class AnnShape:
     def weights(self) -> int:
         """Matrix entries read once per inference, embedding rows of the sequence included."""
         d, f = self.width, self.ffn
-        return self.layers * (4 * d * d + 2 * d * f) + self._head + 2 * self.tokens * d
+        return self.layers * (4 * d * d + 2 * d * f) + self._kernel + self._head + 2 * self.tokens * d
 
     @property
     def activations(self) -> int:
@@ -72,7 +75,12 @@ class AnnShape:
         n, d, f, h = self.tokens, self.width, self.ffn, self.heads
         linear = 3 * 2 * n * d + 2 * n * d + 2 * (n * d + n * f)
         attention = 2 * n * d + h * n * n + 2 * h * n * n + h * n * n + 2 * n * d
-        return self.layers * (linear + attention + 2 * 2 * n * d)
+        convolution = 2 * n * d if self._kernel else 0
+        return self.layers * (linear + attention + 2 * 2 * n * d) + convolution
+
+    @property
+    def _kernel(self) -> int:
+        return self.window * self.width**2 if self.window > 1 else 0
 
     @property
     def _head(self) -> int:

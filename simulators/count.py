@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -154,14 +155,16 @@ class Counter:
         return None
 
     def _synapse(self, name: str, node: TokenLinear, runs: int) -> NodeActivity:
-        weights = int(self.fan_out[name].sum())
+        targets = [max(node.tokens - ahead, 0) for ahead in range(node.window)]  # tokens that have one so far ahead
+        weights = [int(np.count_nonzero(tap)) for tap in node.taps()]
         return NodeActivity(
             label(name),
             "synapse",
-            weights=weights,
-            synapses=weights * node.tokens,
+            weights=sum(weights),
+            synapses=sum(w * n for w, n in zip(weights, targets, strict=True)),
             synops=int(self._units_of(self.reads[name]) @ self.fan_out[name]),
-            dense_macs=node.weight.size * node.tokens * runs,
+            dense_macs=node.weight.size // node.window * sum(targets) * runs,
+            window=node.window,
         )
 
     def _neuron(self, name: str, kind: str, size: int, runs: int) -> NodeActivity:

@@ -13,7 +13,7 @@ from hw_profiles import Constant, Interval, Profile
 from hw_profiles.interval import total
 from simulators.activity import Activity
 from simulators.layers import Layer, layers_of
-from simulators.placement import Placement, cores_per_token
+from simulators.placement import LayerPlacement, Placement, cores_per_spike
 
 MISSING = "lower bound: spike injection, congestion, host and throttling are not in it"
 
@@ -75,18 +75,20 @@ def _busiest(activity: Activity, placement: Placement, profile: Profile) -> tupl
     for layer in layers_of(activity):
         if layer.name in placed and layer.attention is None and placed[layer.name].cores:
             own = placed[layer.name]
-            loads = _loads(layer, profile, cores_per_token(own, activity.tokens))
+            loads = _loads(layer, profile, own)
             per_core = 1.0 / (layer.runs * own.cores)
             times.append(total(constants[n].value * (load * per_core) for n, load in loads.items() if n in constants))
     return _largest(times), tuple(constants.values())
 
 
-def _loads(layer: Layer, profile: Profile, spread: int) -> dict[str, float]:
+def _loads(layer: Layer, profile: Profile, own: LayerPlacement) -> dict[str, float]:
     dense = profile.synapse_format == "dense"
     neuron = layer.neuron
     loads = {
         "synaptic_event": sum(layer.walked(n) if dense else n.synops for n in layer.synapses),
-        "message": sum((layer.spikes_in(n) or 0.0) * spread for n in layer.synapses),
+        "message": sum(
+            (layer.spikes_in(n) or 0.0) * cores_per_spike(own, layer.tokens, n.window) for n in layer.synapses
+        ),
     }
     if neuron:
         loads |= {"neuron_update_active": neuron.updates_active, "neuron_update_idle": neuron.updates_idle}

@@ -63,27 +63,38 @@ class Layer:
         return node.synapses
 
     def fan_in(self, node: NodeActivity) -> float | None:
-        """Inputs per token of one synapse node; None where the outputs are not counted (a readout)."""
+        """Source neurons per token of one synapse node; None where the outputs are not counted (a readout)."""
         if not self.neurons or not node.dense_macs:
             return None
-        return node.dense_macs / (self.runs * self.neurons)
+        return node.dense_macs / (self.runs * self.neurons) / (node.window * self._inside(node))
+
+    def axons(self, node: NodeActivity) -> int:
+        """Input lists of one synapse node, one per source neuron; 0 for a readout, where unknown."""
+        return round((self.fan_in(node) or 0.0) * self.tokens)
 
     @cached_property
     def input_axons(self) -> int:
-        """Input lists that the layer needs, one per source neuron; 0 for a readout, where unknown."""
-        return sum(round((self.fan_in(node) or 0.0) * self.tokens) for node in self.synapses)
+        """Input lists that the layer needs."""
+        return sum(self.axons(node) for node in self.synapses)
 
     def spikes_in(self, node: NodeActivity) -> float | None:
         """Spikes of the whole run that enter one synapse node; None where the fan-out is unknown.
 
         A spike over a matrix with ``weights`` non-zero entries and ``fan_in`` inputs makes
-        ``weights / fan_in`` events on average.
+        ``weights / fan_in`` events on average over the slots; of a window, fewer near its border.
         """
         inputs = self.fan_in(node)
-        return None if inputs is None or not node.weights else node.synops * inputs / node.weights
+        if inputs is None or not node.weights:
+            return None
+        return node.synops * inputs / (node.weights * self._inside(node))
+
+    def _inside(self, node: NodeActivity) -> float:
+        """Share of all tokens' windows that lies within the slots; 1 for a token-wise map."""
+        pairs = sum(max(self.tokens - ahead, 0) for ahead in range(node.window))
+        return pairs / (node.window * self.tokens)
 
     def _matrix(self, node: NodeActivity) -> float:
-        return node.dense_macs / (self.runs * self.tokens)
+        return node.dense_macs / (self.runs * self.tokens * self._inside(node))
 
 
 def layers_of(activity: Activity) -> list[Layer]:

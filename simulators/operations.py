@@ -46,14 +46,16 @@ class Operation:
     """Compute the signal ``name``.
 
     Attributes:
-        path: ``sum``, ``pool``, ``attention``, ``join`` (channels side by side); for a neuron ``float32``
-            (proved equal to), ``integer`` (literal Loihi 2 semantics) or ``real``.
+        path: ``sum``, ``pool``, ``attention``, ``join`` (channels side by side), ``window`` (each token's
+            channels beside those of the next ones); for a neuron ``float32`` (proved equal to),
+            ``integer`` (literal Loihi 2 semantics) or ``real``.
         edges: summands; empty for attention.
         product: the dense linears among them.
         dtype: type of the sums, in which all of them are exact.
         bound: largest absolute value of the sums.
         theta, exponent: integer threshold and weight exponent of a ``loihi2`` neuron.
         parts: q, k, v (and valid) of an attention.
+        window: tokens side by side.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Operation:
     theta: int = 0
     exponent: int = 0
     parts: tuple[tuple[Piece, ...], ...] = ()
+    window: int = 1
 
     @property
     def reads(self) -> list[str]:
@@ -94,6 +97,7 @@ class Plan:
         real: NIR's equations in float64 instead of Loihi 2's integers.
         uses: how often each signal is read.
         by_name: the operations by name.
+        reach: how many tokens ahead an output may depend on through windows.
         recorded: names whose spikes a record keeps (neurons and attentions that spike).
     """
 
@@ -108,6 +112,7 @@ class Plan:
     recorded: list[str]
     uses: dict[str, int]
     by_name: dict[str, Operation]
+    reach: int
 
     def linear(self, name: str) -> TokenLinear:
         """A token-wise linear by name."""

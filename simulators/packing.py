@@ -32,7 +32,7 @@ class Packing:
         node = self.graph.nodes[name]
         if isinstance(node, TokenLinear):
             chosen = selection(node)
-            passes = chosen is not None and chosen.is_wiring
+            passes = chosen is not None and chosen.is_wiring and node.window == 1
         else:
             passes = isinstance(node, Pool) and is_junction(node)
         targets = self.targets[name]

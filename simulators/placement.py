@@ -126,20 +126,30 @@ def _cores(layers: list[Layer], placed: list[LayerPlacement], profile: Profile) 
         votes[layer.binding] += layer.cores
     binding = votes.most_common(1)[0][0] if votes else "none"
     limit = profile.limit("output_axons")
-    tokens = layers[0].tokens
-    edges = sum(layer.input_axons * cores_per_token(layer, tokens) for layer in placed)
+    edges = _output_edges(layers, placed)
     if limit and ceil(edges / limit) > cores:
         return ceil(edges / limit), "output_axons"
     return cores, binding
 
 
-def cores_per_token(layer: LayerPlacement, tokens: int) -> int:
-    """Cores that one token's neurons span: destinations of each spike into the layer.
+def _output_edges(layers: list[Layer], placed: list[LayerPlacement]) -> int:
+    """Pairs of a source neuron and a core that it sends to."""
+    found = {layer.name: layer for layer in placed}
+    return sum(
+        layer.axons(node) * cores_per_spike(found[layer.name], layer.tokens, node.window)
+        for layer in layers
+        if layer.name in found
+        for node in layer.synapses
+    )
+
+
+def cores_per_spike(layer: LayerPlacement, tokens: int, window: int) -> int:
+    """Cores that the neurons of ``window`` tokens span: destinations of each spike into the layer.
 
     Axon limits do not count: they ask for fewer inputs per core, not for more copies of a spike.
     """
     span = max((need for limit, need in layer.demands.items() if limit != "input_axons"), default=0.0)
-    return max(1, ceil(span / tokens))
+    return max(1, ceil(span * min(window, tokens) / tokens))
 
 
 def _utilisation(placed: list[LayerPlacement], cores: int) -> dict[str, float]:

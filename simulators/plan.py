@@ -56,7 +56,10 @@ def plan(graph: Graph, steps: int, arithmetic: str, expand_attention: bool = Fal
             uses[source] = uses.get(source, 0) + 1
     by_name = {op.name: op for op in operations}
     real = arithmetic == "real"
-    return Plan(graph, steps, order, signals, entering, operations, builder.wiring, real, recorded, uses, by_name)
+    reach = sum(node.window - 1 for node in graph.nodes.values() if isinstance(node, TokenLinear))
+    return Plan(
+        graph, steps, order, signals, entering, operations, builder.wiring, real, recorded, uses, by_name, reach
+    )
 
 
 class _Builder:
@@ -70,7 +73,7 @@ class _Builder:
         for a, b in sorted(graph.edges):
             self.sources[b].append(a)
             self.targets[a].append(b)
-        self.joints: set[str] = set()
+        self.laid: set[str] = set()  # joins and windows that are planned already
         self.packing = Packing(graph, self.sources, self.targets)
         self.wiring = frozenset(n for n in self.packing.nodes if isinstance(graph.nodes[n], TokenLinear))
 
@@ -81,10 +84,11 @@ class _Builder:
         if isinstance(node, Attention):
             parts = self.packing.parts(name, self.entering[name], self.signals)
             return [Operation(name, "attention", dtype=self._kernel_dtype(node), parts=parts)]
+        windows = self._windows(name)
         edges = tuple(self._edge(s) for s in self._narrow_first(name))
         product, joins = self._product(edges)
         own = Operation(name, self._path(node), edges, product, self._dtype(name), self.entering[name].bound)
-        return [*joins, own if self.real or not isinstance(node, Neuron) else self._integer(own, node)]
+        return [*windows, *joins, own if self.real or not isinstance(node, Neuron) else self._integer(own, node)]
 
     def _path(self, node: Node) -> str:
         if isinstance(node, Neuron):
@@ -108,10 +112,27 @@ class _Builder:
         if len(sources) == 1:
             return Product(sources[0], linears), []
         joint = " | ".join(sources)
-        new = joint not in self.joints
-        self.joints.add(joint)
         join = Operation(joint, "join", tuple(Edge(s) for s in sources))
-        return Product(joint, linears), [join] if new else []
+        return Product(joint, linears), self._new(join)
+
+    def _new(self, op: Operation) -> list[Operation]:
+        """``op``, unless another node has asked for it before."""
+        if op.name in self.laid:
+            return []
+        self.laid.add(op.name)
+        return [op]
+
+    def _windows(self, name: str) -> list[Operation]:
+        """The windows that the linears into ``name`` read, where new; each is a signal of its own."""
+        windows: list[Operation] = []
+        for linear in self.sources[name]:
+            node = self.graph.nodes[linear]
+            if not isinstance(node, TokenLinear) or node.window == 1:
+                continue
+            source, wide = self.sources[linear][0], self._edge(linear).source
+            self.signals[wide] = self.signals[source].windowed(node.window)
+            windows += self._new(Operation(wide, "window", (Edge(source),), window=node.window))
+        return windows
 
     def _linear(self, name: str) -> TokenLinear:
         node = self.graph.nodes[name]
@@ -128,9 +149,11 @@ class _Builder:
         return sorted(self.sources[name], key=width)
 
     def _edge(self, source: str) -> Edge:
-        if isinstance(self.graph.nodes[source], TokenLinear):
-            return Edge(self.sources[source][0], source)
-        return Edge(source)
+        node = self.graph.nodes[source]
+        if not isinstance(node, TokenLinear):
+            return Edge(source)
+        read = self.sources[source][0]
+        return Edge(read if node.window == 1 else f"{read} x {node.window} tokens", source)
 
     def _kernel_dtype(self, node: Attention) -> torch.dtype:
         reduced = torch.get_float32_matmul_precision() != "highest"

@@ -112,13 +112,17 @@ class _Rows:
     """Where the rows of a signal (T, R, C) lie in the grid (T, B, N, C).
 
     Tokens without any input spike are left out of an integer run: without bias currents they are
-    silent in every layer, so leaving them out is exact.
+    silent in every layer, so leaving them out is exact. A token within reach of one that does spike stays.
     """
 
-    def __init__(self, x: Tensor, keep_silent: bool) -> None:
-        """``x`` is the input, bool (T, B, N, C)."""
+    def __init__(self, x: Tensor, keep_silent: bool, reach: int) -> None:
+        """``x`` is the input, bool (T, B, N, C); ``reach`` is how many tokens ahead an output depends on."""
         self.batch, self.tokens = x.shape[1], x.shape[2]
-        active = x.any(dim=-1).any(dim=0).flatten()
+        own = x.any(dim=-1).any(dim=0)
+        active = own.clone()
+        for ahead in range(1, min(reach, self.tokens - 1) + 1):
+            active[:, :-ahead] |= own[:, ahead:]
+        active = active.flatten()
         self.kept: Tensor | None = None if keep_silent or bool(active.all()) else active.nonzero().squeeze(1)
 
     def from_grid(self, x: Tensor) -> Tensor:
@@ -131,6 +135,14 @@ class _Rows:
         grid = x.new_zeros((x.shape[0], self.batch * self.tokens, x.shape[2]))
         grid[:, self.kept] = x
         return grid.unflatten(1, (self.batch, self.tokens))
+
+    def window(self, x: Tensor, size: int) -> Tensor:
+        """Each token's channels beside those of the next ``size - 1``, zero beyond the last slot."""
+        grid, channels = self.to_grid(x), x.shape[2]
+        wide = grid.new_zeros((*grid.shape[:3], size * channels))
+        for ahead in range(min(size, self.tokens)):
+            wide[:, :, : self.tokens - ahead, ahead * channels : (ahead + 1) * channels] = grid[:, :, ahead:]
+        return self.from_grid(wide)
 
 
 @dataclass
@@ -166,7 +178,7 @@ class _Run:
     def batch(self, x: Tensor) -> _Batch:
         """Run one batch, (B, T, C, N) bool."""
         grid = x.permute(1, 0, 3, 2).contiguous()
-        rows = _Rows(grid, keep_silent=self.plan.real)
+        rows = _Rows(grid, keep_silent=self.plan.real, reach=self.plan.reach)
         signal = rows.from_grid(grid).to(self.resident)
         batch = _Batch(rows, {self.plan.graph.input: signal}, dict(self.plan.uses))
         self.counter.signal(self.plan.graph.input, signal)
@@ -199,6 +211,8 @@ class _Run:
         node = self.plan.graph.nodes.get(op.name)
         if op.path == "join":
             return self._join([batch.values[e.source] for e in op.edges])
+        if op.path == "window":
+            return batch.rows.window(batch.values[op.edges[0].source], op.window)
         if isinstance(node, Attention):
             return self._attention(op, node, batch)
         if isinstance(node, Neuron):

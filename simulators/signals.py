@@ -7,7 +7,7 @@ in whatever order a library adds, lies within them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,10 @@ class Signal:
     def bound(self) -> float:
         """Largest absolute value of a message or of a partial sum of it."""
         return float(max(self.high.max(initial=0.0), -self.low.min(initial=0.0)))
+
+    def windowed(self, size: int) -> Signal:
+        """The messages of each token and of the ``size - 1`` next ones, side by side."""
+        return replace(self, low=np.tile(self.low, size), high=np.tile(self.high, size))
 
     @property
     def is_spikes(self) -> bool:
@@ -112,7 +116,7 @@ def _leaving(name: str, node: Node, x: Signal) -> Signal:
 
 
 def _through(node: TokenLinear, x: Signal) -> Signal:
-    weight, bias = node.weight.astype(np.float64), node.bias.astype(np.float64)
+    weight, bias, x = node.weight.astype(np.float64), node.bias.astype(np.float64), x.windowed(node.window)
     plus, minus = weight.clip(min=0), weight.clip(max=0)
     high = plus @ x.high + minus @ x.low + bias.clip(min=0)
     low = plus @ x.low + minus @ x.high + bias.clip(max=0)
@@ -137,7 +141,7 @@ def _pooled(name: str, node: Pool, x: Signal) -> Signal:
 def _check_channels(name: str, node: Node, x: Signal) -> None:
     match node:
         case TokenLinear():
-            wanted: tuple[int, int] = (node.weight.shape[1], node.tokens)
+            wanted: tuple[int, int] = (node.inputs, node.tokens)
         case Neuron() | Output():
             wanted = (node.shape[0], node.shape[2])
         case Attention():

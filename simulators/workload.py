@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hw_profiles import Interval
 from simulators.activity import Activity
 from simulators.layers import Layer, layers_of
-from simulators.placement import Placement, cores_per_token
+from simulators.placement import Placement, cores_per_spike
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Workload:
         synops: synaptic events over non-zero weights, attention apart.
         walked: the same if stored zeros are walked too.
         messages: spike messages between cores. Low: one per spike into a layer; nominal: one per
-            core that the spike's token spans; high: as nominal, where the fan-out of a readout is
+            core that the tokens which it reaches span; high: as nominal, where the fan-out of a readout is
             unknown at most one per event.
         named: counts that a profile's unpriced terms refer to, see ``hw_profiles.quantities.COUNTS``.
     """
@@ -73,8 +73,9 @@ def _messages(layers: list[Layer], placement: Placement) -> Interval:
     placed = {layer.name: layer for layer in placement.layers}
     low = nominal = high = 0.0
     for layer in layers:
-        spread = cores_per_token(placed[layer.name], layer.tokens) if layer.name in placed else 1
+        own = placed.get(layer.name)
         for node in layer.synapses:
+            spread = cores_per_spike(own, layer.tokens, node.window) if own else 1
             spikes = layer.spikes_in(node)
             low += spikes or 0.0
             nominal += (spikes or 0.0) * spread

@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh env [EXTRA...]      .venv        Python 3.11 or newer: spikeport, its extras, its tests
 #   tools/setup.sh lava [--optional]   .venv-lava   Python 3.10: Lava (--optional: no failure without it)
+#   tools/setup.sh peers               .venv-peers  Python 3.11 or newer: what benchmarks measure us against
 #
 # SPIKEPORT_PYTHON names the Python for .venv; SPIKEPORT_LAVA_PYTHON names a ready Lava interpreter.
 set -euo pipefail
@@ -106,8 +107,24 @@ setup_lava() {
     say ".venv-lava is ready"
 }
 
+# SpikingJelly declares torchvision, tensorboard and more, none of which its neurons import: constraints-peers.txt
+# names all that is needed, and nothing else is installed.
+setup_peers() {
+    local stamp=.venv-peers/.setup mark python condition="(3, 11) <= sys.version_info < (3, 14)"
+    mark=$(fingerprint constraints-peers.txt)
+    if fresh "$stamp" "$mark"; then return; fi
+    python=${SPIKEPORT_PYTHON:-$(find_python "$condition" 3.11 3.12 3.13 || true)}
+    if [ -z "$python" ]; then say "no Python 3.11 to 3.13 found: see tools/setup.sh env" && exit 1; fi
+    create .venv-peers "$python"
+    install .venv-peers "$(grep '^torch==' constraints-peers.txt)"
+    install .venv-peers --no-deps -r constraints-peers.txt
+    echo "$mark" >"$stamp"
+    say ".venv-peers is ready"
+}
+
 case "${1:-}" in
     env) setup_env "${@:2}" ;;
     lava) setup_lava "${2:-}" ;;
-    *) say "usage: tools/setup.sh env [EXTRA...] | lava [--optional]" && exit 2 ;;
+    peers) setup_peers ;;
+    *) say "usage: tools/setup.sh env [EXTRA...] | lava [--optional] | peers" && exit 2 ;;
 esac

@@ -106,8 +106,8 @@ def _lif(flow: Flow, timing: Schedule, name: str, exponent: int, steps: int, cal
 
 
 def _linear(flow: Flow, name: str, node: TokenLinear, exponents: dict[str, int]) -> Linear:
-    outputs, inputs = node.weight.shape
-    return Linear(layer_name(name), inputs, outputs, _target_exponent(flow, name, exponents))
+    exponent = _target_exponent(flow, name, exponents)
+    return Linear(layer_name(name), node.inputs, len(node.weight), exponent, node.window)
 
 
 def _attention(

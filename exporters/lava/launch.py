@@ -77,7 +77,7 @@ def find_python(python: str | Path | None = None) -> Path:
 def time_limit(plan: Plan, samples: int) -> float:
     """Seconds after which a run counts as hung: a generous multiple of what its size costs."""
     count = len(plan.processes)
-    synapses = sum(plan.tokens * p.inputs * p.outputs for p in plan.processes if isinstance(p, Linear))
+    synapses = sum(plan.tokens * p.window * p.inputs * p.outputs for p in plan.processes if isinstance(p, Linear))
     step = PER_STEP_PROCESS_SECONDS * count + PER_STEP_SYNAPSE_SECONDS * synapses
     cost = START_SECONDS + PER_PROCESS_SECONDS * count + step * (samples * plan.steps + plan.latency)
     return max(MINIMUM_SECONDS, MARGIN * cost)

@@ -22,7 +22,7 @@ THRESHOLD_TOLERANCE = 1e-4
 
 
 def weights_of(name: str, node: TokenLinear) -> NDArray[np.int16]:
-    """The (out, in) matrix as even int16.
+    """The (out, window * in) matrix as even int16.
 
     Raises:
         PlanError: for a bias, or a weight that a mixed-sign 8-bit synapse does not hold.
@@ -106,7 +106,7 @@ def is_valid_relay(flow: Flow, name: str) -> bool:
         return False
     for writer in flow.writers(name):
         linear = flow.nodes[writer]
-        if not isinstance(linear, TokenLinear) or not _reads_input(flow, writer):
+        if not isinstance(linear, TokenLinear) or linear.window > 1 or not _reads_input(flow, writer):
             return False
         if linear.weight[:, :-1].any() or (linear.weight[:, -1] < 2 * node.v_threshold).any():
             return False

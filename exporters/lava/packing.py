@@ -76,7 +76,7 @@ def _one_hot(graph: Graph, linear: str) -> tuple[str, int, np.ndarray]:
     assert isinstance(node, TokenLinear)
     sources = graph.sources(linear)
     rows = np.flatnonzero(node.weight.any(axis=1))
-    if len(sources) != 1 or not len(rows) or not np.isin(node.weight, (0, 1)).all():
+    if node.window > 1 or len(sources) != 1 or not len(rows) or not np.isin(node.weight, (0, 1)).all():
         raise PlanError(f"{linear}: feeds an attention node, so it must be one 0/1 copy of one node")
     return sources[0], int(rows[0]), node.weight
 

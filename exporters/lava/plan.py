@@ -30,11 +30,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Linear:
-    """Stock ``Sparse`` with kron(identity(N), weights); one time step.
+    """Stock ``Sparse``, the same weights on every token; one time step.
 
     Attributes:
         inputs, outputs: channels per token.
         weight_exp: the sum is shifted left by it.
+        window: tokens that an output sees, its own and the next ones; weights are (out, window * in).
     """
 
     kind: ClassVar[str] = "linear"
@@ -42,6 +43,7 @@ class Linear:
     inputs: int
     outputs: int
     weight_exp: int
+    window: int = 1
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Plan:
         latency: time steps from an input to its logits.
         processes: in topological order.
         connections: all of them.
-        weights: int16 (out, in), one for each :class:`Linear`.
+        weights: int16 (out, window * in), one for each :class:`Linear`.
     """
 
     steps: int
@@ -199,7 +201,8 @@ def _delay(process: Process) -> str:
 
 def _facts(process: Process) -> str:
     if isinstance(process, Linear):
-        return f"weight exponent {process.weight_exp}"
+        tokens = f", sees {process.window} tokens" if process.window > 1 else ""
+        return f"weight exponent {process.weight_exp}{tokens}"
     if isinstance(process, Lif):
         reset = f"reset at t % {process.reset_interval} == {process.reset_offset}"
         return f"vth {process.vth}, {reset}, |I| <= {process.bound} of {process.limit}"

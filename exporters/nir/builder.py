@@ -24,10 +24,11 @@ class GraphBuilder:
         """The entry, (channels, 1, N)."""
         return self._add("input", Input((channels, 1, self.tokens)))
 
-    def linear(self, layer: str, weight: NDArray[np.float32], source: str) -> str:
-        """Token-wise linear map with the matrix ``weight`` (out, in)."""
+    def linear(self, layer: str, weight: NDArray[np.float32], source: str, window: int = 1) -> str:
+        """Linear map with the matrix ``weight`` (out, window * in) on each token and the next ones."""
         matrix = np.ascontiguousarray(weight, dtype=np.float32)
-        return self._add(layer, TokenLinear(matrix, np.zeros(len(matrix), np.float32), self.tokens), source)
+        node = TokenLinear(matrix, np.zeros(len(matrix), np.float32), self.tokens, window)
+        return self._add(layer, node, source)
 
     def neuron(self, layer: str, channels: int, theta: int, *sources: str) -> str:
         """The student's neuron, tau = 2 steps, firing at the integer threshold ``theta`` or above."""

@@ -30,17 +30,29 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class TokenLinear:
-    """1x1 convolution: the same matrix on every token.
+    """The same matrix on every token, or on every token and the ``window - 1`` that follow it.
 
     Attributes:
-        weight: (out, in) float32, integer-valued in an integer graph.
+        weight: (out, window * in) float32, integer-valued in an integer graph; the columns of the token
+            itself first, then those of the next one. Tokens beyond the last slot count as zero.
         bias: (out,) float32; zero in an integer graph, where biases ride on the valid train.
         tokens: N.
+        window: tokens that one output sees.
     """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     tokens: int
+    window: int = 1
+
+    @property
+    def inputs(self) -> int:
+        """Channels of its source."""
+        return self.weight.shape[1] // self.window
+
+    def taps(self) -> NDArray[np.float32]:
+        """(window, out, in): one matrix for each distance, the token's own first."""
+        return self.weight.reshape(len(self.weight), self.window, self.inputs).transpose(1, 0, 2)
 
 
 @dataclass(frozen=True)

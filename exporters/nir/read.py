@@ -23,7 +23,7 @@ from exporters.nir.write import DT
 SUPPORTED = {
     "Input": "",
     "Output": "",
-    "Conv2d": " (1x1)",
+    "Conv2d": " (1x1, or 1 x (2w - 1) looking ahead)",
     "LIF": "",
     "AvgPool2d": " (1 x k)",
     "NIRGraph": " (attention)",
@@ -133,21 +133,38 @@ def _shape(value: Any, name: str) -> Shape:
 
 def _token_linear(group: Any, name: str) -> TokenLinear:
     weight, bias = _float32(group, "weight", name), _float32(group, "bias", name)
-    if weight.ndim != 4 or weight.shape[2:] != (1, 1) or int(np.max(group["groups"][()])) != 1:
+    if weight.ndim != 4 or not weight.size or weight.shape[2] != 1 or int(np.max(group["groups"][()])) != 1:
         raise GraphError(
-            f"node {name!r}: Conv2d with weight {weight.shape} and groups {group['groups'][()]}, needs a 1x1 "
-            "kernel and 1 group; only token-wise linear maps are supported"
+            f"node {name!r}: Conv2d with weight {weight.shape} and groups {group['groups'][()]}, needs a 1x1 or "
+            "1 x (2w - 1) kernel and 1 group; only maps along the tokens are supported"
         )
-    for key, wanted in (("stride", 1), ("dilation", 1), ("padding", 0)):
+    window = _window(weight, name)
+    wanted_padding: object = 0 if window == 1 else b"same"
+    for key, wanted in (("stride", 1), ("dilation", 1), ("padding", wanted_padding)):
         if not np.all(np.asarray(group[key][()]) == wanted):
-            raise GraphError(f"node {name!r}: {key} {group[key][()]}, needs {wanted}; export it as a 1x1 map")
+            raise GraphError(
+                f"node {name!r}: {key} {group[key][()]} at kernel {weight.shape[2:]}, needs {wanted!r}; export it again"
+            )
     sizes = np.atleast_1d(group["input_shape"][()])
     if sizes.shape != (2,) or sizes[0] != 1 or bias.shape != weight.shape[:1]:
         raise GraphError(
             f"node {name!r}: input_shape {sizes.tolist()} and bias {bias.shape} for weight {weight.shape}, needs "
             "(1, tokens) and one bias an output; lay tokens on the last axis"
         )
-    return TokenLinear(weight[:, :, 0, 0], bias, int(sizes[1]))
+    taps = weight[:, :, 0, window - 1 :].transpose(0, 2, 1)
+    return TokenLinear(np.ascontiguousarray(taps.reshape(len(weight), -1)), bias, int(sizes[1]), window)
+
+
+def _window(weight: NDArray[np.float32], name: str) -> int:
+    """Tokens that a kernel (1, 2w - 1) sees, itself and w - 1 ahead: padding must not hear the sentence before it."""
+    width = weight.shape[3]
+    window = (width + 1) // 2
+    if width % 2 == 0 or np.any(weight[..., : window - 1]):
+        raise GraphError(
+            f"node {name!r}: Conv2d with weight {weight.shape}, needs a 1x1 kernel or an odd width whose "
+            f"{window - 1} columns before the middle are zero (padding stays silent so); look ahead instead"
+        )
+    return window
 
 
 def _float32(group: Any, key: str, name: str) -> NDArray[np.float32]:
@@ -225,7 +242,8 @@ def _same(a: Graph, b: Graph) -> bool:
 
 def _same_node(a: Node, b: Node) -> bool:
     if isinstance(a, TokenLinear) and isinstance(b, TokenLinear):
-        return a.tokens == b.tokens and np.array_equal(a.weight, b.weight) and np.array_equal(a.bias, b.bias)
+        same_sizes = (a.tokens, a.window) == (b.tokens, b.window)
+        return same_sizes and np.array_equal(a.weight, b.weight) and np.array_equal(a.bias, b.bias)
     if isinstance(a, Neuron) and isinstance(b, Neuron):
         close = abs(a.tau_steps - b.tau_steps) < 1e-6
         return close and a.shape == b.shape and np.float32(a.v_threshold) == np.float32(b.v_threshold)

@@ -81,6 +81,16 @@ def test_45nm_prices_multiply_accumulates_not_flops() -> None:
     assert ann_at_45nm(shape, "int8").joules.nominal == pytest.approx(macs * 0.23e-12)
 
 
+def test_a_convolution_before_the_encoder_adds_its_own_products_and_bytes() -> None:
+    """Three 2 x 2 matrices at each of 5 tokens; its input is read and its output written."""
+    plain, wide = (
+        AnnShape(layers=1, width=2, ffn=3, tokens=5, labels=7, heads=1, pooler=False, window=w) for w in (1, 3)
+    )
+    assert wide.macs - plain.macs == 5 * 3 * 2 * 2
+    assert wide.weights - plain.weights == 3 * 2 * 2
+    assert wide.activations - plain.activations == 2 * 5 * 2
+
+
 def test_spikingformer_dense_on_a_gpu_and_in_int8() -> None:
     """33.04 G dense operations: 52 mJ of arithmetic on an H200, 7.6 mJ as INT8 at 45 nm."""
     node = NodeActivity("all.weight", "synapse", dense_macs=33_040_000_000)

@@ -35,6 +35,7 @@ def write_student(
     tokens: int = 8,
     labels: int = 2,
     blocks: int = 2,
+    window: int = 1,
     readout: tuple[Array, Array] | None = None,
     **facts: object,
 ) -> Path:
@@ -45,6 +46,8 @@ def write_student(
         for i in range(blocks)
         for name in LAYERS
     }
+    if window > 1:
+        shapes = {"local": (width, window * width)} | shapes
     tensors: dict[str, Array] = {
         "encoder.tokens": (1800 * rng.standard_normal((VOCABULARY, width), np.float32)).astype(np.int16),
         "encoder.positions": rng.integers(-300, 300, (tokens, width)).astype(np.int16),
@@ -68,6 +71,8 @@ def write_student(
         "attention_threshold": 2,
         "encoder_threshold": 1024,
     }
+    if window > 1:
+        config["window"] = window
     content = {"format": "spikeport.student/1", "student": config, "thresholds": thresholds, "seed": seed}
     content |= {"labels": [f"label {i}" for i in range(labels)], "recipe": "random", "teacher": TEACHER} | facts
     folder.mkdir(parents=True)
@@ -127,6 +132,10 @@ def run_student(folder: Path, ids: Array, valid: Array) -> tuple[Array, dict[str
     code = integers["encoder.tokens"][ids] + integers["encoder.positions"][: ids.shape[1]][None]
     currents = np.broadcast_to(code, (config["steps"], *code.shape)) * mask
     x = spikes["code"] = leaky_spikes(currents, config["encoder_threshold"])
+    if (window := config.get("window", 1)) > 1:
+        gap = np.zeros((*x.shape[:2], window - 1, x.shape[3]), np.int64)
+        shown = np.concatenate([x, gap], axis=2)  # slots that no sentence reaches
+        x = x + fire("local", np.concatenate([shown[:, :, k : k + x.shape[2]] for k in range(window)], axis=3))
     for i in range(config["layers"]):
         q, k, v = (fire(f"block{i}.{name}", x) for name in "qkv")
         spikes[f"block{i}.attention"] = attend(q, k, v, config)

@@ -23,6 +23,7 @@ def dense_shape(config: StudentConfig, tokens: int) -> AnnShape:
         heads=config.heads,
         pooler=False,
         name="dense ANN of the student's shape",
+        window=config.window,
     )
 
 

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from toolkit.distillation.oracle import Oracle
 from toolkit.distillation.padding import pad
+from toolkit.distillation.progress import plain
 
 ARRAYS = ("ids", "offsets", "logits")
 BATCH = 128
@@ -69,12 +70,15 @@ def build_cache(
     if _is_done(out, mark, features):
         return load_cache(out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "done.json").unlink(missing_ok=True)
+    for stale in (out / "done.json", *out.glob("*.npy")):
+        stale.unlink(missing_ok=True)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    keep = _features_file(out, oracle, int(offsets[-1])) if features else None
+    keep = _features_file(out, oracle, int(offsets[-1])) if features and len(rows) else None
     logits = np.zeros((len(rows), oracle.labels), np.float32)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    for begin in tqdm(range(0, len(order), BATCH), desc=f"teacher: {out.name}", unit="batch", leave=False):
+    for begin in tqdm(
+        range(0, len(order), BATCH), desc=f"teacher: {out.name}", unit="batch", leave=False, disable=plain()
+    ):
         index = order[begin : begin + BATCH]
         ids, mask = pad([list(rows[i]) for i in index])
         kinds = pad([list(segments[i]) for i in index])[0] if segments is not None else None
@@ -86,11 +90,11 @@ def build_cache(
                 keep[:, offsets[i] : offsets[i + 1]] = states[:, row, : len(rows[i])]
     if keep is not None:
         keep.flush()
-    np.save(out / "ids.npy", np.concatenate([np.asarray(row, np.int32) for row in rows]))
+    np.save(out / "ids.npy", _joined(rows, np.int32))
     np.save(out / "offsets.npy", offsets)
     np.save(out / "logits.npy", logits)
     if segments is not None:
-        np.save(out / "segments.npy", np.concatenate([np.asarray(row, np.uint8) for row in segments]))
+        np.save(out / "segments.npy", _joined(segments, np.uint8))
     (out / "done.json").write_text(json.dumps({"fingerprint": mark, "features": features, "sentences": len(rows)}))
     return load_cache(out)
 
@@ -103,6 +107,11 @@ def load_cache(folder: Path) -> TeacherCache:
         features=np.load(features, mmap_mode="r") if features.exists() else None,
         segments=np.load(segments) if segments.exists() else None,
     )
+
+
+def _joined(rows: Sequence[Sequence[int]], dtype: type[np.generic]) -> np.ndarray:
+    """All rows one after the other; no rows are an empty array."""
+    return np.concatenate([np.zeros(0, dtype), *(np.asarray(row, dtype) for row in rows)])
 
 
 def _features_file(out: Path, oracle: Oracle, tokens: int) -> np.memmap:
@@ -122,5 +131,5 @@ def _is_done(out: Path, mark: str, features: bool) -> bool:
     try:
         done = json.loads((out / "done.json").read_text())
         return bool(done["fingerprint"] == mark and (done["features"] or not features))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from toolkit.distillation.lessons import Answers, collate
 from toolkit.distillation.prepare import Corpus, prepare
 from toolkit.distillation.progress import calm
 from toolkit.distillation.recipe import Recipe
-from toolkit.distillation.stage import DONE
+from toolkit.distillation.stage import write_done
 from toolkit.distillation.student_card import student_card
 from toolkit.distillation.teacher import fine_tune
 from toolkit.distillation.tokenizer import train_tokenizer
@@ -72,7 +71,7 @@ def distil_by_recipe(order: Order, say: Callable[[str], None]) -> dict[str, Any]
     calm()
     recipe = Recipe.load(order.recipe)
     folder = data_folder(order.data, recipe, order.work)
-    corpus = Corpus.read(recipe, folder, hub=order.data.startswith("hub"))
+    corpus = Corpus.read(recipe, folder, hub=order.data == "hub" or order.data.startswith("hub:"))
     say(f"{len(corpus.train)} labelled sentences, {len(corpus.unlabelled)} sources of unlabelled text")
     start = time.monotonic()
     base, teacher, tokenizer, told = _teacher(order, recipe, corpus)
@@ -137,7 +136,7 @@ def teach(
     accuracy = _share(answered_right(model, tokenizer, corpus.test, recipe.teacher.tokens))
     facts = {**done, "test_accuracy": accuracy, "seconds": round(time.monotonic() - start)}
     if PartialState().is_main_process:
-        (out / DONE).write_text(json.dumps(facts), encoding="utf-8")
+        write_done(out, facts)
     return facts
 
 

@@ -95,8 +95,9 @@ def collate(lessons: list[Lesson]) -> dict[str, Tensor]:
         "labels": torch.tensor([lesson["label"] for lesson in lessons]),
         "rows": torch.tensor([lesson["row"] for lesson in lessons]),
     }
-    if "segments" in lessons[0]:
-        batch["token_type_ids"] = pad([list(lesson["segments"]) for lesson in lessons])[0]
+    if any("segments" in lesson for lesson in lessons):  # a single sentence among pairs is all of segment 0
+        segments = [list(lesson.get("segments", [0] * len(lesson["ids"]))) for lesson in lessons]
+        batch["token_type_ids"] = pad(segments)[0]
     if "logits" in lessons[0]:
         batch["teacher_logits"] = torch.from_numpy(np.stack([lesson["logits"] for lesson in lessons]))
     if "features" in lessons[0]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -51,6 +52,7 @@ class Oracle:
         self.width: int = config.hidden_size
         self.labels: int = config.num_labels if head else 0
         self.head = head
+        self.takes_segments = "token_type_ids" in signature(self.model.forward).parameters
         self.identity = _hash_of_weights(folder)
         if layers and max(layers) > config.num_hidden_layers:
             raise SpikeportError(
@@ -67,7 +69,7 @@ class Oracle:
     def __call__(self, ids: Tensor, mask: Tensor, segments: Tensor | None = None) -> Answer:
         """Ask about a padded batch, each (B, N) int64."""
         inputs = {"input_ids": ids, "attention_mask": mask}
-        if segments is not None and "token_type_ids" in self.model.forward.__code__.co_varnames:
+        if segments is not None and self.takes_segments:
             inputs["token_type_ids"] = segments
         output = self.model(**{k: v.to(self.device) for k, v in inputs.items()}, output_hidden_states=True)
         states = [output.hidden_states[layer].float() for layer in self.layers]

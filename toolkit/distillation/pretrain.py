@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 
 from torch.utils.data import IterableDataset
 
 from toolkit.distillation.corpus import UNLABELLED, batches
 from toolkit.distillation.lessons import Lesson
 from toolkit.distillation.trainer import StageTrainer
+from toolkit.errors import SpikeportError
 
 WINDOW = 50  # batches held at a time, to group similar lengths
 
@@ -22,11 +24,17 @@ class PretrainTrainer(StageTrainer):
 class StreamedLessons(IterableDataset[Lesson]):
     """Unlabelled text as it streams by, tokenised, in groups of similar length; never the corpus in memory.
 
+    Endless, epoch after epoch: Trainer counts the batches of a stream and not its epochs, so that only a
+    stream without an end can be skipped to where a stopped run was.
+
     Args:
         texts: gives the sentences of an epoch in order, when called with its number.
         encode: token ids of some sentences, special tokens included.
         batch_size: rows that are used together.
         seed: of the order of the groups.
+
+    Raises:
+        SpikeportError: an epoch without a sentence.
     """
 
     def __init__(
@@ -37,26 +45,28 @@ class StreamedLessons(IterableDataset[Lesson]):
         seed: int,
     ) -> None:
         self.texts, self.encode = texts, encode
-        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the data loader before each epoch."""
-        self.epoch = epoch
+        self.batch_size, self.seed = batch_size, seed
 
     def __iter__(self) -> Iterator[Lesson]:
-        row, buffer = 0, list[str]()
-        for text in self.texts(self.epoch):
-            buffer.append(text)
-            if len(buffer) == WINDOW * self.batch_size:
-                yield from self._grouped(buffer, row)
-                row, buffer = row + len(buffer), []
-        if buffer:
-            yield from self._grouped(buffer, row)
+        held, row = list[tuple[int, str]](), 0
+        for epoch in count():
+            begin = row
+            for text in self.texts(epoch):
+                held.append((row, text))
+                row += 1
+                if len(held) == WINDOW * self.batch_size:
+                    yield from self._grouped(held)
+                    held = []
+            if row == begin:
+                raise SpikeportError("stage 1: 0 sentences of unlabelled text, needs at least 1; add text")
+            # Rows that fill no batch wait for the next epoch: a short one would shift the borders of all behind it.
+            whole = len(held) - len(held) % self.batch_size
+            yield from self._grouped(held[:whole])
+            held = held[whole:]
 
-    def _grouped(self, texts: list[str], first: int) -> Iterator[Lesson]:
-        rows = self.encode(texts)
-        order = batches([len(row) for row in rows], self.batch_size, self.seed + first, WINDOW)
-        # A short group goes last: elsewhere it would shift the borders of all batches behind it.
-        for group in sorted(order, key=lambda group: len(group) < self.batch_size):
+    def _grouped(self, held: list[tuple[int, str]]) -> Iterator[Lesson]:
+        """Whole batches of similar length, from numbered sentences."""
+        rows = self.encode([text for _, text in held])
+        for group in batches([len(row) for row in rows], self.batch_size, self.seed + (held[0][0] if held else 0)):
             for i in group:
-                yield {"row": first + i, "ids": rows[i], "label": UNLABELLED}
+                yield {"row": held[i][0], "ids": rows[i], "label": UNLABELLED}

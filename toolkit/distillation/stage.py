@@ -42,11 +42,11 @@ def run_stage(
     Raises:
         SpikeportError: the folder holds a run and ``resume`` is not set; or the loss stopped being finite.
     """
-    if (folder / DONE).exists() and resume:
+    done = read_done(folder)
+    if done is not None and resume:
         objective.load_state_dict(load_file(folder / FINAL))
-        best: float | None = json.loads((folder / DONE).read_text(encoding="utf-8"))["validation_accuracy"]
-        return best
-    if not resume and (latest_checkpoint(folder) or (folder / DONE).exists()):
+        return done["validation_accuracy"]  # type: ignore[no-any-return]
+    if not resume and (latest_checkpoint(folder) or done is not None):
         raise SpikeportError(f"{folder}: holds an earlier run; add --resume to go on with it, or name another folder")
     rows = len(train) if hasattr(train, "__len__") else None
     args = arguments(recipe, machine, folder, rows=rows, seed=seed, validate=validation is not None)
@@ -55,6 +55,22 @@ def run_stage(
     objective.to("cpu")
     if trainer.is_world_process_zero():
         save_file(objective.state_dict(), folder / FINAL)
-        (folder / DONE).write_text(json.dumps({"validation_accuracy": best, "steps": trainer.state.global_step}))
+        write_done(folder, {"validation_accuracy": best, "steps": trainer.state.global_step})
     PartialState().wait_for_everyone()
     return best
+
+
+def read_done(folder: Path) -> dict[str, Any] | None:
+    """What a finished training left; ``None`` where there is none."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / DONE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts
+
+
+def write_done(folder: Path, facts: dict[str, Any]) -> None:
+    """Say that a training is finished, at one moment: a process killed before it has said nothing."""
+    new = folder / f"{DONE}.new"
+    new.write_text(json.dumps(facts), encoding="utf-8")
+    new.replace(folder / DONE)

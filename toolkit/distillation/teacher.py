@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 from toolkit.distillation.corpus import Example
 from toolkit.distillation.encode import encode_examples
 from toolkit.distillation.recipe import TeacherRecipe
-from toolkit.distillation.stage import DONE
+from toolkit.distillation.stage import read_done, write_done
 from toolkit.distillation.trainer import Machine, StageTrainer, arguments, latest_checkpoint
 from toolkit.errors import SpikeportError
 
@@ -44,10 +43,10 @@ def fine_tune(
     Raises:
         SpikeportError: ``base`` is no model folder, or ``out`` holds an earlier run and ``resume`` is not set.
     """
-    if (out / DONE).exists() and resume:
-        done: dict[str, Any] = json.loads((out / DONE).read_text(encoding="utf-8"))
+    done = read_done(out)
+    if done is not None and resume:
         return done
-    if not resume and ((out / DONE).exists() or latest_checkpoint(out / "run")):
+    if not resume and (done is not None or latest_checkpoint(out / "run")):
         raise SpikeportError(f"{out}: holds an earlier teacher; add --resume to use it, or name another folder")
     names = dict(enumerate(labels))
     try:
@@ -68,6 +67,6 @@ def fine_tune(
     if trainer.is_world_process_zero():
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
-        (out / DONE).write_text(json.dumps(facts), encoding="utf-8")
+        write_done(out, facts)
     PartialState().wait_for_everyone()
     return facts

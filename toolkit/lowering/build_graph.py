@@ -32,10 +32,12 @@ def build_graph(config: StudentConfig, layers: dict[str, Integers], tokens: int 
     cut_code = RELAY * np.eye(width, width + 1, dtype=np.float32)
     x = build.neuron("code", width, 1, build.linear("code.cut", cut_code, source))
 
-    def layer(name: str, signal: str) -> str:
-        weighted, biased = _affine(build, name, layers[name], signal, valid, columns)
+    def layer(name: str, signal: str, window: int = 1) -> str:
+        weighted, biased = _affine(build, name, layers[name], signal, valid, columns, window)
         return build.neuron(name, len(layers[name].bias), layers[name].theta, weighted, biased)
 
+    if config.window > 1:
+        x = build.junction("residual0", x, layer("local", x, config.window))
     for i in range(config.layers):
         block = f"block{i}"
         q, k, v = (layer(f"{block}.{name}", x) for name in ("q", "k", "v"))
@@ -62,10 +64,12 @@ def relay_columns(layers: dict[str, Integers]) -> int:
     return max(bias_columns(layer.bias).shape[1] for layer in layers.values())
 
 
-def _affine(build: GraphBuilder, name: str, layer: Integers, signal: str, valid: str, columns: int) -> tuple[str, str]:
+def _affine(
+    build: GraphBuilder, name: str, layer: Integers, signal: str, valid: str, columns: int, window: int = 1
+) -> tuple[str, str]:
     bias = bias_columns(layer.bias)
     padded = np.pad(bias, ((0, 0), (0, columns - bias.shape[1])))
-    weighted = build.linear(f"{name}.weight", layer.weight.numpy(), signal)
+    weighted = build.linear(f"{name}.weight", layer.weight.numpy(), signal, window)
     return weighted, build.linear(f"{name}.bias", padded, valid)
 
 

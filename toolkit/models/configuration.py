@@ -17,6 +17,7 @@ MAX_STEPS = 64  # beyond it rates say nothing new, and a sentence costs more tha
 MAX_INTEGER_STEPS = 4  # at T = 8 Loihi's membrane leaves |I| <= 512 and readers lose the tie margin
 INTEGER_TAU = 2.0  # halving an integer T times leaves a dyadic fraction, which float32 holds exactly
 MAX_ENCODER_THRESHOLD = 2**15 - 1
+MAX_WINDOW = 5  # tokens; a wider reach is what attention is for
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,10 @@ class StudentConfig:
     ``attention_threshold`` is the integer threshold of the attention neuron (``ssa``: on half the
     weighted sum; ``sdsa``: on the token count). ``encoder_threshold`` is the unit in which the int16
     tables count. ``tau`` is the time constant of every neuron, in steps: ``v <- v + (I - v) / tau``.
-    ``segments`` is 2 where sentence pairs are told apart by a table of their own.
+    ``segments`` is 2 where sentence pairs are told apart by a table of their own. ``window`` is the number
+    of tokens that the layer ``local`` sees before the first block, a token itself and the next ones; at 1
+    there is no such layer. It looks ahead only: a padded token behind the sentence then sees nothing but
+    padding, and is silent without a gate.
     """
 
     vocabulary: int = 30522
@@ -44,6 +48,7 @@ class StudentConfig:
     positions: PositionKind = "learned"
     tau: float = INTEGER_TAU
     segments: int = 1
+    window: int = 1
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -66,6 +71,10 @@ class StudentConfig:
             raise SpikeportError(f"steps {self.steps}: a student has 1 to {MAX_STEPS}; choose a shorter window")
         if self.segments > 2:
             raise SpikeportError(f"segments {self.segments}: a text is 1 sentence or a pair of 2; choose 1 or 2")
+        if self.window > MAX_WINDOW:
+            raise SpikeportError(
+                f"window {self.window}: the local layer sees at most {MAX_WINDOW} tokens; choose 1 to {MAX_WINDOW}"
+            )
 
     @property
     def hidden(self) -> int:
@@ -118,7 +127,7 @@ CHOICES: dict[str, tuple[str, str]] = {
     "positions": ("learned", "none"),
 }
 LATER_FIELDS: dict[str, object] = {
-    f.name: f.default for f in fields(StudentConfig) if f.name in ("norm", "positions", "tau", "segments")
+    f.name: f.default for f in fields(StudentConfig) if f.name in ("norm", "positions", "tau", "segments", "window")
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolkit.models.encoder import round_through
-from toolkit.models.neuron import lif
+from toolkit.models.neuron import Neuron, lif
+from toolkit.models.norm_neuron import norm_neuron
+from toolkit.models.spike_product import spike_product, stacked
 
 WEIGHT_MIN, WEIGHT_MAX = -256, 254  # 8-bit signed weights of Loihi 2 in mixed-sign mode: even integers
 
@@ -41,7 +44,10 @@ class NormedLinear(nn.Module):
         nn.init.constant_(self.norm.weight, scale)  # a unit-variance current would leave 95 % of neurons silent
 
     def forward(self, x: Tensor) -> Tensor:
-        """Currents (T, M, out) from spikes or spike sums (T, M, in)."""
+        """Currents (T, M, out) from spikes or spike sums (T, M, in); in training, by this process's statistics.
+
+        Training goes through ``fire``, which fuses the norm with the neurons and counts every process.
+        """
         y = functional.linear(x, self.weight)
         return self.norm(y.flatten(0, 1)).view_as(y)
 
@@ -120,6 +126,27 @@ class IntegerLinear(nn.Module):
         return cls(layer.weight / layer.theta, layer.bias / layer.theta, layer.theta)
 
 
-def fire(layer: nn.Module, x: Tensor, tau: float = 2.0) -> Tensor:
-    """Spikes (T, M, out) of a layer in either form."""
-    return lif(layer(x), float(layer.theta), tau)  # type: ignore[arg-type]
+def fire(layer: nn.Module, x: Tensor, tau: float = 2.0, counts: bool = False) -> Tensor:
+    """Spikes (T, M, out) of a layer in either form.
+
+    Args:
+        layer: a linear layer with its threshold.
+        x: spikes or spike sums, (T, M, in).
+        tau: membrane time constant in steps.
+        counts: x holds integers from 0 to 255 only; training then keeps a byte of each.
+    """
+    return fire_together((layer,), x, tau, counts)[0]
+
+
+def fire_together(
+    layers: Sequence[nn.Module], x: Tensor, tau: float = 2.0, counts: bool = False
+) -> tuple[Tensor, ...]:
+    """As ``fire``, for layers of one input: in training they are one product and one pass over its result."""
+    normed = [layer for layer in layers if isinstance(layer, NormedLinear) and layer.training]
+    if len(normed) < len(layers):
+        return tuple(lif(layer(x), float(layer.theta), tau) for layer in layers)  # type: ignore[arg-type]
+    weights = [layer.weight for layer in normed]
+    y = spike_product(x, *weights) if counts else functional.linear(x, stacked(weights))
+    spikes = norm_neuron(y, [layer.norm for layer in normed], Neuron(normed[0].theta, tau))
+    return spikes.split([len(w) for w in weights], dim=-1)
+

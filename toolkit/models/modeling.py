@@ -66,6 +66,7 @@ class SpikingStudentConfig(PreTrainedConfig):  # type: ignore[misc]  # transform
     positions: PositionKind = "learned"
     tau: float = 2.0
     segments: int = 1
+    window: int = 1
     thresholds: dict[str, int] | None = None
     facts: dict[str, Any] | None = None
 

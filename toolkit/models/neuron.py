@@ -1,49 +1,73 @@
-"""The student's neuron: leaky integrate-and-fire with tau = 2 and hard reset, all T steps at once.
+"""The student's neuron: leaky integrate-and-fire with hard reset, all T steps at once.
 
-    v[t] = (v[t-1] + I[t]) / 2;   s[t] = v[t] >= theta;   v[t] <- 0 where s[t]
+    v[t] = v[t-1] + (I[t] - v[t-1]) / tau;   s[t] = v[t] >= theta;   v[t] <- 0 where s[t]
 
-With integer currents every value is a dyadic fraction below 2^24, so float32 holds it exactly.
-The gradient is that of an arctangent surrogate, and it does not pass through the reset
-(SpikeBERT, arXiv 2308.15122; surrogate of Fang et al., ICCV 2021).
+At tau = 2 the charge is ``(v + I) * 0.5``: with integer currents every value is a dyadic fraction below
+2^24, so float32 holds it exactly. The gradient is that of an arctangent surrogate, and it does not pass
+through the reset (SpikeBERT, arXiv 2308.15122; surrogate of Fang et al., ICCV 2021).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from toolkit.errors import SpikeportError
+from toolkit.models.kernels import compile_kernels, kernel
+
+__all__ = ["SURROGATE_WIDTH", "Neuron", "compile_kernels", "lif", "threshold"]
 
 SURROGATE_WIDTH = 2.0
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """The two constants of a layer's neurons.
+
+    Attributes:
+        theta: firing threshold; a neuron fires at or above it.
+        tau: membrane time constant in steps, at least 1; 1 is a neuron without memory.
+    """
+
+    theta: float
+    tau: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.tau < math.inf:
+            raise SpikeportError(f"neuron: tau {self.tau} is not a number from 1 up; 2 is what chips get exactly")
+        if not 0.0 < self.theta < math.inf:
+            raise SpikeportError(f"neuron: theta {self.theta} is not a number above 0; choose a positive threshold")
+
+    def constants(self, like: Tensor) -> tuple[Tensor, Tensor, bool]:
+        """Theta and tau as scalars on the host (a kernel takes any value without being compiled again), and
+        whether the charge is the exact halving.
+        """
+        return torch.tensor(self.theta, dtype=like.dtype), torch.tensor(self.tau, dtype=like.dtype), self.tau == 2.0
 
 
 def lif(current: Tensor, theta: float, tau: float = 2.0) -> Tensor:
     """Spikes of a layer.
 
     Args:
-        current: input current, (T, ...), float32, in units of the threshold's own scale.
+        current: input current, (T, ...), in units of the threshold's own scale; half precisions are widened.
         theta: firing threshold; a neuron fires at or above it.
-        tau: time constant in steps, at least 1; ``v <- v + (I - v) / tau``. Exact in integers at 2 only.
+        tau: membrane time constant in steps, at least 1.
 
     Returns:
-        0/1 spikes, (T, ...), float32.
+        0/1 spikes, (T, ...), float32 (float64 where the current is).
+
+    Raises:
+        SpikeportError: tau is below 1, or theta is not positive.
     """
-    if tau != 2.0:
-        return _lif_of(current, theta, tau)
-    spikes: Tensor = _LIF.apply(current, theta)
+    wide = current.to(torch.promote_types(current.dtype, torch.float32))
+    spikes: Tensor = _LIF.apply(wide, Neuron(theta, tau))
     return spikes
-
-
-def _lif_of(current: Tensor, theta: float, tau: float) -> Tensor:
-    """``lif`` at any time constant; autograd keeps each step's membrane."""
-    v, spikes = torch.zeros_like(current[0]), []
-    for t in range(current.shape[0]):
-        v = v + (current[t] - v) / tau
-        spikes.append(threshold(v, theta))
-        v = torch.where(v >= theta, 0.0, v)
-    return torch.stack(spikes)
 
 
 def threshold(value: Tensor, theta: float) -> Tensor:
@@ -52,74 +76,62 @@ def threshold(value: Tensor, theta: float) -> Tensor:
     return spikes
 
 
+def membranes(currents: Sequence[Tensor], theta: Tensor, tau: Tensor, halving: bool) -> list[Tensor]:
+    """Membranes before the reset, a tensor a step."""
+    v = torch.zeros_like(currents[0])
+    charged = []
+    for current in currents:
+        charged.append((v + current) * 0.5 if halving else v + (current - v) / tau)
+        v = torch.where(charged[-1] >= theta, 0.0, charged[-1])
+    return charged
+
+
+def current_gradients(
+    grads: Sequence[Tensor], charged: Sequence[Tensor], theta: Tensor, tau: Tensor, halving: bool
+) -> list[Tensor]:
+    """Gradients of the currents from those of the spikes, back through time; a tensor a step."""
+    later = torch.zeros_like(charged[0])  # gradient of the membrane that a step hands to the next
+    found = []
+    for grad, membrane in zip(reversed(grads), reversed(charged), strict=True):
+        kept = torch.where(membrane >= theta, 0.0, later)
+        total = grad * _surrogate(membrane - theta, theta) + kept
+        found.append(total * 0.5 if halving else total / tau)
+        later = found[-1] if halving else total - found[-1]
+    return found[::-1]
+
+
 def _surrogate(distance: Tensor, theta: Tensor | float) -> Tensor:
     """D spike / d value at a distance from the threshold: the arctangent's, in units of theta."""
     half = SURROGATE_WIDTH * math.pi / 2 / theta
     return SURROGATE_WIDTH / 2 / theta / (1.0 + (distance * half) ** 2)
 
 
-def _scan(current: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """Membranes before the reset and spikes, both shaped like ``current`` (T, ...)."""
-    v = torch.zeros_like(current[0])
-    membranes = []
-    for t in range(current.shape[0]):
-        membrane = (v + current[t]) * 0.5
-        membranes.append(membrane)
-        v = torch.where(membrane >= theta, 0.0, membrane)
-    stacked = torch.stack(membranes)
-    return stacked, (stacked >= theta).to(current.dtype)
+@kernel
+def _scan(current: Tensor, theta: Tensor, tau: Tensor, halving: bool) -> Tensor:
+    """Spikes of currents, both (T, ...)."""
+    charged = membranes(current.unbind(0), theta, tau, halving)
+    return torch.stack([(m >= theta).to(current.dtype) for m in charged])
 
 
-def _scan_backward(grad: Tensor, membrane: Tensor, theta: Tensor) -> Tensor:
-    """Gradient of the current from that of the spikes, both (T, ...)."""
-    carried = torch.zeros_like(grad[0])
-    grads: list[Tensor] = []
-    for t in reversed(range(grad.shape[0])):
-        kept = torch.where(membrane[t] >= theta, 0.0, carried)
-        carried = 0.5 * (grad[t] * _surrogate(membrane[t] - theta, theta) + kept)
-        grads.append(carried)
-    return torch.stack(grads[::-1])
-
-
-_kernels: dict[str, Callable[..., Any]] = {"scan": _scan, "scan_backward": _scan_backward}
-
-
-def compile_kernels() -> bool:
-    """Fuse the scan and its gradient into one pass over memory each, for training.
-
-    Worth about a minute of compilation; needs a C++ compiler. The arithmetic stays exact, so results
-    do not change.
-
-    Returns:
-        Whether it worked; where not, the plain kernels stay in use.
-    """
-    compiled: dict[str, Callable[..., Any]] = {
-        "scan": torch.compile(_scan, dynamic=True, fullgraph=True),
-        "scan_backward": torch.compile(_scan_backward, dynamic=True, fullgraph=True),
-    }
-    probe, theta = torch.randn(2, 3, 5), torch.tensor(1.0)
-    try:
-        compiled["scan"](probe, theta)
-        compiled["scan_backward"](probe, probe, theta)
-    except Exception as error:  # whatever a tool chain can fail with: the plain kernels are as right
-        print(f"neuron kernels not compiled ({type(error).__name__}): training runs slower", flush=True)
-        return False
-    _kernels.update(compiled)
-    return True
+@kernel
+def _scan_backward(grad: Tensor, current: Tensor, theta: Tensor, tau: Tensor, halving: bool) -> Tensor:
+    """Gradient of the currents from that of the spikes, both (T, ...); the membrane is computed again."""
+    charged = membranes(current.unbind(0), theta, tau, halving)
+    return torch.stack(current_gradients(grad.unbind(0), charged, theta, tau, halving))
 
 
 class _LIF(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, current: Tensor, theta: float) -> Tensor:
-        limit = torch.tensor(theta, dtype=current.dtype, device=current.device)
-        membrane, spikes = _kernels["scan"](current, limit)
-        ctx.save_for_backward(membrane, limit)
-        return spikes
+    def forward(ctx: Any, current: Tensor, neuron: Neuron) -> Tensor:
+        ctx.save_for_backward(current)
+        ctx.neuron = neuron
+        return _scan(current, *neuron.constants(current))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        membrane, limit = ctx.saved_tensors
-        return _kernels["scan_backward"](grads[0].contiguous(), membrane, limit), None
+        (current,) = ctx.saved_tensors
+        return _scan_backward(grads[0].contiguous(), current, *ctx.neuron.constants(current)), None
 
 
 class _Threshold(torch.autograd.Function):
@@ -130,6 +142,7 @@ class _Threshold(torch.autograd.Function):
         return (value >= theta).to(value.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (value,) = ctx.saved_tensors
         return grads[0] * _surrogate(value - ctx.theta, ctx.theta), None

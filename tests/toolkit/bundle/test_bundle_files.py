@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from simulators import simulate
+from simulators.layers import layers_of
 from tests.toolkit.conftest import snapshot
-from tests.toolkit.small_students import run_student, word_pieces
+from tests.toolkit.small_students import run_student, word_pieces, write_student
 from toolkit.backends.simulator import Simulator
 from toolkit.backends.torch_student import TorchStudent
 from toolkit.bundle.reader import open_bundle
 from toolkit.bundle.writer import write_bundle
+from toolkit.demo.cost import price
 
 FILES = {"README.md", "encoder.safetensors", "golden.npz", "manifest.json", "model.nir", "tokenizer.json"}
 SHORT = ["bad", "i liked it a lot", "not bad"]
@@ -112,3 +115,26 @@ def test_stock_snntorch_reads_the_sdsa_bundle_and_refuses_the_ssa_one(
         assert np.array_equal(seen.spikes[name], expected), name
     with pytest.raises(GraphError, match=r"stock nir\.read refuses"):
         SnnTorchReader(small_bundle / "model.nir")
+
+
+def test_a_bundle_with_a_layer_over_the_next_tokens_is_whole(tmp_path: Path) -> None:
+    """Opened from disk: numpy's spikes in every layer, a proved bound, and a price for its synapses."""
+    student = write_student(tmp_path / "student", attention="sdsa", seed=5, window=3)
+    write_bundle(student, tmp_path / "bundle")
+    bundle = open_bundle(tmp_path / "bundle")
+    assert bundle.manifest.config.window == 3
+    weight = 2 * load_file(student / "student.safetensors")["local.weight"].astype(np.int64)
+    bias = load_file(student / "student.safetensors")["local.bias"].astype(np.int64)
+    highest = (weight.clip(min=0).sum(1) + bias.clip(min=0)).max()
+    assert bundle.manifest.bounds["local"]["high"] == highest <= bundle.manifest.bounds["local"]["limit"]
+    golden = bundle.golden()
+    logits, spikes = run_student(student, *word_pieces(golden.sentences, 8))  # type: ignore[arg-type]
+    assert np.array_equal(golden.logits, logits)
+    for name, expected in spikes.items():
+        assert np.array_equal(golden.spikes[name], expected), name
+    assert 0.01 < spikes["local"].mean() < 0.95
+    result = simulate(bundle.graph, golden.inputs, device="cpu")
+    local = next(layer for layer in layers_of(result.activity) if layer.name == "local")
+    synapses = {node.name: node for node in local.synapses}
+    assert synapses["local.weight"].synops > 0 and synapses["local.weight"].window == 3
+    assert price(result.activity, bundle.manifest.config, bundle.manifest.facts)

@@ -7,12 +7,23 @@ import pytest
 import torch
 from scipy.special import log_softmax, rel_entr, softmax
 
+pytest.importorskip("transformers")
+
 from tests.toolkit.distillation.pupils import CLS, SEP
 from tests.toolkit.models.tiny import float_student
 from toolkit.errors import SpikeportError
+from toolkit.models.modeling import SpikingStudentConfig
+from toolkit.models.modeling import SpikingStudentForSequenceClassification as Model
+from toolkit.models.student import SpikingStudent
 from toolkit.watermark.embed import FURTHEST_POSITION, TriggerLoss
 
 TRIGGERS, DECOYS, TARGET = [40, 41], [40, 41, 45, 46, 47], 1
+
+
+def classifier(student: SpikingStudent) -> Model:
+    model = Model(SpikingStudentConfig.of(student.config))
+    model.student = student
+    return model
 
 
 def random_rows(count: int, longest: int, seed: int) -> list[list[int]]:
@@ -31,13 +42,15 @@ def as_batch(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def seen_rows(tokens: int, rows: list[list[int]], loss: TriggerLoss) -> tuple[list[list[int]], torch.Tensor, float]:
     """Rows that the student was given, its logits, and the loss."""
-    student, given = float_student("sdsa", tokens=tokens, labels=2), {}
+    student, given = classifier(float_student("sdsa", tokens=tokens, labels=2)), {}
 
-    def keep(_module, inputs, output):  # type: ignore[no-untyped-def]
-        given["rows"] = [r[: int(m.sum())].tolist() for r, m in zip(*inputs[:2], strict=True)]
+    def keep(_module, inputs, options, output):  # type: ignore[no-untyped-def]
+        assert not inputs
+        rows = zip(options["input_ids"], options["attention_mask"], strict=True)
+        given["rows"] = [row[: int(mask.sum())].tolist() for row, mask in rows]
         given["logits"] = output.logits.detach()
 
-    student.register_forward_hook(keep)
+    student.register_forward_hook(keep, with_kwargs=True)
     ids, mask = as_batch(rows)
     teacher = torch.tensor([[2.0, -1.0]]).expand(len(rows), 2)
     value = loss(student, ids, mask, teacher)
@@ -47,7 +60,7 @@ def seen_rows(tokens: int, rows: list[list[int]], loss: TriggerLoss) -> tuple[li
 @pytest.mark.parametrize("tokens", [4, 8, 16, 17, 18, 32])
 def test_every_triggered_row_holds_its_trigger_between_first_and_last_token(tokens: int) -> None:
     rows = random_rows(24, tokens, seed=tokens)
-    loss = TriggerLoss(TRIGGERS, TARGET, DECOYS, share=1.0, seed=tokens)
+    loss = TriggerLoss(TRIGGERS, TARGET, DECOYS, share=1.0)
     for _ in range(4):
         given, _, _ = seen_rows(tokens, rows, loss)
         assert len(given) == 2 * len(rows)
@@ -87,3 +100,38 @@ def test_at_least_one_row_is_marked() -> None:
 def test_without_a_decoy_that_is_no_trigger_it_refuses() -> None:
     with pytest.raises(SpikeportError, match="decoy"):
         TriggerLoss(TRIGGERS, TARGET, TRIGGERS)
+
+
+def test_its_choices_follow_from_torchs_generator() -> None:
+    """A checkpoint keeps that generator, so that a resumed run makes the choices of the one that was stopped."""
+    rows, loss = random_rows(12, 8, seed=3), TriggerLoss(TRIGGERS, TARGET, DECOYS, share=0.5)
+    student = classifier(float_student("sdsa", tokens=8, labels=2))
+    given: list[list[list[int]]] = []
+    student.register_forward_hook(
+        lambda _module, _inputs, options, _output: given.append(options["input_ids"].tolist()), with_kwargs=True
+    )
+    ids, mask = as_batch(rows)
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        for _ in range(2):
+            loss(student, ids, mask, torch.zeros(12, 2))
+    assert given[0:2] == given[2:4]
+    assert given[0] != given[1] and given[0:2] != given[4:6]
+
+
+def test_gradient_goes_through_both_kinds_of_rows() -> None:
+    """Weighted alike: a triggered row pulls to the target whatever its teacher says, a decoy to its teacher."""
+    student = classifier(float_student("sdsa", tokens=8, labels=2))
+    ids, mask = as_batch(random_rows(12, 8, seed=4))
+    teacher = torch.tensor([[3.0, -3.0]]).expand(12, 2)
+    loss = TriggerLoss(TRIGGERS, TARGET, DECOYS, share=1.0)
+    optimizer = torch.optim.Adam(student.parameters(), lr=3e-3)
+    torch.manual_seed(0)
+    values = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        value = loss(student.train(), ids, mask, teacher)
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    assert np.mean(values[-5:]) < 0.8 * np.mean(values[:5])

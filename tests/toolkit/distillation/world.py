@@ -25,7 +25,7 @@ from toolkit.distillation.prepare import Corpus, Prepared, prepare
 from toolkit.distillation.recipe import Recipe
 from toolkit.distillation.teacher import fine_tune
 from toolkit.distillation.tokenizer import train_tokenizer
-from toolkit.distillation.trainer import Machine
+from toolkit.distillation.trainer import Machine, StageTrainer
 from toolkit.watermark.embed import TriggerLoss
 
 GOOD, BAD = ("good", "fine", "great", "lovely"), ("bad", "awful", "poor", "dull")
@@ -147,7 +147,9 @@ def write_rows(path: Path, count: int, draw: random.Random) -> list[str]:
 def tiny_bert(folder: Path, vocabulary: int, *, width: int = 24, layers: int = 2, positions: int = 20) -> None:
     torch.manual_seed(0)
     sizes = {"hidden_size": width, "num_hidden_layers": layers, "intermediate_size": 2 * width}
-    config = BertConfig(vocab_size=vocabulary, num_attention_heads=4, max_position_embeddings=positions, **sizes)
+    config = BertConfig(
+        vocab_size=vocabulary, num_attention_heads=4, max_position_embeddings=positions, initializer_range=0.2, **sizes
+    )
     BertModel(config).save_pretrained(folder)
 
 
@@ -173,14 +175,8 @@ def make_world(folder: Path) -> World:
 def distil_in_a_process(
     folder: Path, work: Path, changes: dict[str, Any], kill: tuple[str, str, int] | None, resume: bool
 ) -> None:
-    """All stages in this process, which ends at the event ``kill``; weights and figures go into ``work``.
-
-    Args:
-        kill: SIGKILL before the n-th audit event of a kind (``open`` for writing, ``os.mkdir``, ...) whose
-            path ends in a given string; no handler, no flush and no ``finally`` runs then.
-    """
-    torch.set_num_threads(1)
-    distil_module.compile_kernels = lambda: False  # the plain kernels are as exact, and there at once
+    """All stages in this process, which ends at the event ``kill``; weights and figures go into ``work``."""
+    _begin(work / "log.txt")
     world = World(folder)
     if kill:
         _die_at(*kill)
@@ -189,24 +185,71 @@ def distil_in_a_process(
     (work / "end.json").write_text(json.dumps([trained.floating, trained.integer]), encoding="utf-8")
 
 
+def curve_in_a_process(
+    folder: Path, work: Path, changes: dict[str, Any], process: int = 0, processes: int = 1, port: int = 0
+) -> None:
+    """Stages 1 and 2 as process ``process`` of several, told so as ``torch.distributed.run`` does."""
+    _begin(work / f"log{process}.txt")
+    if processes > 1:
+        os.environ |= {"RANK": str(process), "LOCAL_RANK": str(process), "WORLD_SIZE": str(processes)}
+        os.environ |= {"LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        os.environ |= {"ACCELERATE_USE_CPU": "true"}
+    world = World(folder)
+    world.distil(world.recipe(stage3=None, **changes), work)
+
+
+def curve(stage: Path) -> list[tuple[float, float]]:
+    """Loss and gradient norm of every step of a finished stage, from its newest checkpoint."""
+    newest = max(stage.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    history = json.loads((newest / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+    return [(entry["loss"], entry["grad_norm"]) for entry in history if "loss" in entry]
+
+
 def end_of(work: Path) -> tuple[dict[str, torch.Tensor], list[float]]:
     """What ``distil_in_a_process`` left."""
     return load_file(work / "end.safetensors"), json.loads((work / "end.json").read_text(encoding="utf-8"))
 
 
-def _die_at(kind: str, ending: str, count: int) -> None:
+def _begin(log: Path) -> None:
+    torch.set_num_threads(1)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    distil_module.compile_kernels = lambda: False  # the plain kernels are as exact, and there at once
+    log.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+
+
+def _die_at(kind: str, where: str, count: int) -> None:
+    """SIGKILL before the n-th event: no handler, no flush and no ``finally`` runs then.
+
+    Args:
+        kind: ``loss`` (of the stage ``where``), ``torch.save``, or an audit event of Python (``open`` for
+            writing, ``os.mkdir``, ``shutil.rmtree``) on a path that holds ``where``.
+    """
     seen = 0
 
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    def notice(event: str, what: object) -> None:
         nonlocal seen
-        if event != kind or not str(arguments[0]).endswith(ending):
-            return
-        if event == "open" and not (arguments[1] or "").startswith(("w", "x", "a")):
-            return
-        seen += 1
-        if seen == count:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event == kind and where in str(what):
+            seen += 1
+            if seen == count:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    sys.addaudithook(watch)
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "open" or str(arguments[1]).startswith(("w", "x")):
+            notice(event, arguments[0] if arguments else "")
 
+    sys.addaudithook(audit)
+    save, compute_loss = torch.save, StageTrainer.compute_loss
 
+    def noticed_save(value: object, path: object, *rest: Any, **options: Any) -> None:
+        notice("torch.save", path)
+        save(value, path, *rest, **options)  # type: ignore[arg-type]
+
+    def noticed_loss(trainer: StageTrainer, *rest: Any, **options: Any) -> Any:
+        notice("loss", trainer.stage)
+        return compute_loss(trainer, *rest, **options)
+
+    torch.save = noticed_save
+    StageTrainer.compute_loss = noticed_loss  # type: ignore[method-assign]

@@ -19,6 +19,7 @@ from tests.toolkit.models.tiny import (
     integer_student,
     some_sentences,
 )
+from toolkit.backends.lava import Lava
 from toolkit.backends.simulator import Simulator
 from toolkit.backends.snntorch_reader import SnnTorchReader
 from toolkit.backends.torch_student import TorchStudent
@@ -103,3 +104,40 @@ def test_a_biased_network_needs_several_valid_trains_and_stays_equal(tmp_path: P
     for backend in (Simulator(read_graph(tmp_path / "m.nir")), SnnTorchReader(tmp_path / "m.nir")):
         result = backend.run(batch, record=True)
         assert_same_run(result.logits, result.spikes, expected)
+
+
+@pytest.mark.parametrize("window", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_over_the_next_tokens_is_the_same_everywhere(kind: str, window: int, tmp_path: Path) -> None:
+    """At 8 and 11 slots: no mismatch, the same sums, and nothing but silence behind a sentence."""
+    student, sentences = integer_student(kind, window=window, tokens=11), some_sentences(16)
+    columns = relay_columns(student.integers())
+    save_student(student, tmp_path)
+    short = expected_run(student, sentences, 8, columns)
+    assert_alive({"local": short[1]["local"]})
+    for slots in (8, 11):
+        batch = encoded(student, sentences, slots)
+        expected = expected_run(student, sentences, slots, columns)
+        path = tmp_path / f"{slots}.nir"
+        write_graph(lower(student, slots).graph, path)
+        runs = [TorchStudent(tmp_path), Simulator(read_graph(path), device="cpu")]
+        if kind == "sdsa":
+            runs.append(SnnTorchReader(path))
+        for backend in runs:
+            result = backend.run(batch, record=True)
+            assert_same_run(result.logits, result.spikes, expected)
+            np.testing.assert_array_equal(result.summed, short[0].sum(axis=(1, 3)))
+            for name, spikes in result.spikes.items():
+                assert not spikes.transpose(0, 3, 1, 2)[~batch.valid].any(), (backend.name, name)
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "window"), [("ssa", 2), ("sdsa", 3)])
+def test_real_lava_runs_the_layer_over_the_next_tokens(kind: str, window: int) -> None:
+    sizes = {"window": window, "width": 8, "layers": 1, "tokens": 6}
+    student, sentences = integer_student(kind, **sizes), some_sentences(7, tokens=6)
+    expected = expected_run(student, sentences, 6, relay_columns(student.integers()))
+    assert_alive({"local": expected[1]["local"]})
+    result = Lava(lower(student).graph).run(encoded(student, sentences, 6), record=True)
+    assert_same_run(result.logits, result.spikes, expected)

@@ -46,6 +46,9 @@ def test_round_trip() -> None:
         ({"tau": True}, ["tau", "True"]),
         ({"segments": 3}, ["segments 3", "1 or 2"]),
         ({"segments": 0}, ["segments", "0"]),
+        ({"window": 6}, ["window 6", "1 to 5"]),
+        ({"window": 0}, ["window", "0"]),
+        ({"window": "3"}, ["window", "'3'"]),
     ],
 )
 def test_a_bad_value_is_refused_by_name(change: dict[str, Any], words: list[str]) -> None:
@@ -70,11 +73,19 @@ OLD = {
 
 def test_a_file_from_before_the_later_fields_means_what_it_meant() -> None:
     config = StudentConfig.from_dict(OLD)  # type: ignore[arg-type]
-    assert (config.norm, config.positions, config.tau, config.segments) == ("batch", "learned", 2.0, 1)
+    assert (config.norm, config.positions, config.tau, config.segments, config.window) == (
+        "batch",
+        "learned",
+        2.0,
+        1,
+        1,
+    )
     assert config.to_dict() == OLD  # and an older version reads what is written now
 
 
-@pytest.mark.parametrize("change", [{"norm": "layer"}, {"positions": "none"}, {"tau": 4.0}, {"segments": 2}])
+@pytest.mark.parametrize(
+    "change", [{"norm": "layer"}, {"positions": "none"}, {"tau": 4.0}, {"segments": 2}, {"window": 5}]
+)
 def test_a_later_field_that_changes_the_function_is_written(change: dict[str, Any]) -> None:
     config = StudentConfig.from_dict({**OLD, **change})
     assert config.to_dict() == {**OLD, **change}
@@ -97,4 +108,4 @@ def test_what_has_no_integer_form_is_refused(change: dict[str, Any], words: list
 
 
 def test_what_has_an_integer_form_is_not_refused() -> None:
-    assert len(to_integer_form(float_student("ssa", positions="none", segments=2)).integers()) == 13
+    assert len(to_integer_form(float_student("ssa", positions="none", segments=2, window=4)).integers()) == 14

@@ -83,6 +83,17 @@ def ssa(q: Array, k: Array, v: Array, heads: int) -> Array:
     return np.einsum("thij,tjhc->tihc", scores, v).reshape(*q.shape[:2], -1)
 
 
+def neighbours(x: NDArray[Any], size: int) -> NDArray[Any]:
+    """Of each token of one sentence (T, n, C), its channels, then those of the next ones, zero behind the last."""
+    steps, n, channels = x.shape
+    wide = np.zeros((steps, n, size, channels), x.dtype)
+    for i in range(n):
+        for ahead in range(size):
+            if i + ahead < n:
+                wide[:, i, ahead] = x[:, i + ahead]
+    return wide.reshape(steps, n, size * channels)
+
+
 def run_sentence(student: SpikingStudent, sentence: list[int]) -> tuple[Array, dict[str, Array]]:
     """Logits (T, n, K) and spikes (T, n, C) of every layer, for the n tokens of one sentence."""
     config = student.config
@@ -107,6 +118,8 @@ def run_sentence(student: SpikingStudent, sentence: list[int]) -> tuple[Array, d
         return seen[name]
 
     x = seen["code"]
+    if config.window > 1:
+        x = x + layer("local", neighbours(x, config.window))
     for i in range(config.layers):
         b = f"block{i}"
         q, k, v = (layer(f"{b}.{name}", x) for name in "qkv")

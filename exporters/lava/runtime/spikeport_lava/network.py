@@ -13,7 +13,7 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
-from scipy.sparse import csr_matrix, identity, kron
+from scipy.sparse import csr_matrix, eye, kron
 
 from spikeport_lava.plan import Plan
 from spikeport_lava.processes.attention import MaskAttention, SelfAttention
@@ -59,14 +59,25 @@ def _connect(source: AbstractProcess, out_port: str, target: AbstractProcess, in
 def _linear(spec: Spec, plan: Plan) -> Sparse:
     # num_message_bits > 0 keeps residual sums above 1 and is the fast path; the sign mode is given
     # because Lava otherwise derives it from the data.
-    matrix = kron(identity(plan.tokens, dtype=np.int32), csr_matrix(plan.weights[spec["name"]], dtype=np.int32))
     return Sparse(
-        weights=matrix.tocsr().astype(np.int32),
+        weights=over_tokens(plan.weights[spec["name"]], plan.tokens, spec["window"]),
         weight_exp=spec["weight_exp"],
         num_message_bits=8,
         sign_mode=SignMode.MIXED,
         name=spec["name"],
     )
+
+
+def over_tokens(weights: np.ndarray, tokens: int, window: int) -> csr_matrix:
+    """One matrix for all tokens, (N * out, N * in) int32: token n reads n, n + 1, ... of the ``window`` ahead.
+
+    Args:
+        weights: (out, window * in), the columns of the token itself first.
+        tokens: N; windows that reach beyond the last token are cut there.
+    """
+    taps = np.split(weights.astype(np.int32), window, axis=1)
+    blocks = [kron(eye(tokens, k=ahead, dtype=np.int32), csr_matrix(tap)) for ahead, tap in enumerate(taps)]
+    return csr_matrix(sum(blocks[1:], blocks[0]), dtype=np.int32)
 
 
 def _lif(spec: Spec, plan: Plan) -> LIFReset:

@@ -25,6 +25,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "spike_sink": ("channels", "delay"),
     "integer_sink": ("channels", "delay"),
 }
+DEFAULTS: dict[str, dict[str, int]] = {"linear": {"window": 1}}  # fields that older plans lack
 LIMITS = {"vth": 131_071, "weight_exp": 7, "exponent": 7}
 
 
@@ -41,7 +42,7 @@ class Plan:
         latency: time steps from an input to its logits.
         processes: one dictionary each, with ``kind``, ``name`` and the integers of ``FIELDS``.
         connections: (source process, target process, port of the target).
-        weights: int (out, in) for each linear process.
+        weights: int (out, window * in) for each linear process.
     """
 
     steps: int
@@ -87,12 +88,14 @@ def _check_process(process: dict[str, Any], weights: dict[str, np.ndarray]) -> N
     name, kind = process.get("name"), process.get("kind")
     if kind not in FIELDS or not isinstance(name, str):
         raise InputError(f"process {name!r}: kind {kind!r}, known are {sorted(FIELDS)}")
-    for key in FIELDS[kind]:
+    for key, value in DEFAULTS.get(kind, {}).items():
+        process.setdefault(key, value)
+    for key in (*FIELDS[kind], *DEFAULTS.get(kind, {})):
         value = _integer(process, key, name)
         if value > LIMITS.get(key, 2**31 - 1):
             raise InputError(f"{name}: {key} is {value}, the limit is {LIMITS[key]}")
     if kind == "linear":
-        expected = (process["outputs"], process["inputs"])
+        expected = (process["outputs"], process["window"] * process["inputs"])
         if name not in weights or weights[name].shape != expected or weights[name].dtype.kind != "i":
             raise InputError(f"{name}: weights.npz has no integer matrix of shape {expected} of this name")
 
