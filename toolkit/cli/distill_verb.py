@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         key: Path | None = typer.Option(None, help="Key file whose watermark is embedded in stage 3."),
         demo_key: bool = typer.Option(False, "--demo-key", help="Embed the published demo key's watermark."),
         precision: str = typer.Option("fp32", help="fp32, bf16 or fp16 products (neurons stay in float32)."),
+        checkpointing: bool = typer.Option(False, "--checkpointing", help="Activation checkpointing: less memory."),
         cpu: bool = typer.Option(False, "--cpu", help="Stay on the CPU even where there is a GPU."),
         threads: int | None = typer.Option(None, min=1, help="CPU threads."),
         quiet: bool = typer.Option(False, "--quiet", help="No progress bars."),
@@ -64,7 +65,7 @@ def register(app: typer.Typer) -> None:
             teacher=teacher,
             key=Key.load(key) if key else published_key() if demo_key else None,
             resume=resume,
-            machine=Machine(precision=precision, quiet=quiet, cpu=cpu),
+            machine=Machine(precision=precision, quiet=quiet, cpu=cpu, checkpointing=checkpointing),
         )
         facts = distil_by_recipe(order, say)
         tell(f"{out}: test accuracy {facts['accuracy']}")

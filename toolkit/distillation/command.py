@@ -69,6 +69,7 @@ def distil_by_recipe(order: Order, say: Callable[[str], None]) -> dict[str, Any]
         The facts written into the student's ``config.json``.
     """
     calm()
+    PartialState(cpu=order.machine.on_cpu)
     recipe = Recipe.load(order.recipe)
     folder = data_folder(order.data, recipe, order.work)
     corpus = Corpus.read(recipe, folder, hub=order.data == "hub" or order.data.startswith("hub:"))
@@ -77,7 +78,7 @@ def distil_by_recipe(order: Order, say: Callable[[str], None]) -> dict[str, Any]
     base, teacher, tokenizer, told = _teacher(order, recipe, corpus)
     prepared = prepare(
         recipe, corpus, tokenizer, base=base, teacher=teacher, work=order.work / "answers",
-        device="cuda" if torch.cuda.is_available() and not order.machine.cpu else "cpu",
+        device="cuda" if torch.cuda.is_available() and not order.machine.on_cpu else "cpu",
     )  # fmt: skip
     began = time.monotonic()
     mark = _trigger_loss(order.key, tokenizer, len(recipe.labels)) if order.key else None
@@ -120,6 +121,7 @@ def teach(
         The facts in ``out/done.json``: validation and test accuracy as fractions, steps, seed, seconds.
     """
     calm()
+    PartialState(cpu=machine.on_cpu)
     recipe = Recipe.load(recipe_file)
     if recipe.teacher is None:
         raise SpikeportError(f"recipe {recipe.name}: has no [teacher] table; add one")

@@ -63,6 +63,8 @@ def distil(
     compile_kernels()
     set_seed(seed)
     student = new_student(recipe, tokenizer, prepared.words, seed)
+    if machine.checkpointing and recipe.form == "deployable":
+        student.student.gradient_checkpointing = True
     width = student.config.hidden_size
     alignment = Alignment(recipe.blocks, width, prepared.teacher_width or width, recipe.distil.ignored_layers)
     shared = {"machine": machine, "seed": seed, "resume": resume}

@@ -50,12 +50,13 @@ class Corpus:
             raise SpikeportError(
                 f"{missing[0]}: no such file, the recipe's unlabelled text; put it there or take it out of [data]"
             )
-        return cls(
-            [e for name in data.train for e in read_examples(folder / name, labels)],
-            read_examples(folder / data.validation, labels),
-            read_examples(folder / data.test, labels),
-            sources,
-        )
+        train = [e for name in data.train for e in read_examples(folder / name, labels)]
+        validation = read_examples(folder / data.validation, labels)
+        if data.distinct:
+            train = list({(e.text, e.pair): e for e in reversed(train)}.values())[::-1]
+            seen = {(e.text, e.pair) for e in train}
+            validation = [e for e in validation if (e.text, e.pair) not in seen]
+        return cls(train, validation, read_examples(folder / data.test, labels), sources)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def prepare(
         "random": lambda: None,
     }[recipe.distil.words]()
     keep = any(recipe.stages[name].losses.features > 0 for name in ("stage2", "stage3") if name in recipe.stages)
-    with PartialState().main_process_first():
+    with PartialState(cpu=device == "cpu").main_process_first():
         parts = _ask(recipe, corpus, tokenizer, tuned, work, tokens, keep)
     return Prepared(
         Lessons(parts, features=keep), validation, corpus.unlabelled,

@@ -31,6 +31,8 @@ class DataRecipe:
         unlabelled_lines: how many of those lines stage 2 takes; 0 for none.
         hub: name of the data set where the folder is to be downloaded.
         hub_unlabelled: text in the place of ``unlabelled`` then, as ``streaming`` names it.
+        distinct: take repeated training rows once, and leave validation rows out that occur in training; the
+            test split stays whole, and the card gives its figure on rows not in training too.
         licence: a sentence for the model card.
         naive_bayes_test: accuracy of naive Bayes on the test split, for comparison.
     """
@@ -42,6 +44,7 @@ class DataRecipe:
     unlabelled_lines: int = 0
     hub: str | None = None
     hub_unlabelled: tuple[str, ...] = ()
+    distinct: bool = False
     licence: str = "not stated"
     naive_bayes_test: float | None = None
 

@@ -60,16 +60,27 @@ class Machine:
         quiet: lines instead of progress bars, as where standard error is no terminal.
         cpu: stay on the CPU even where there is a GPU.
         save_every: steps between checkpoints; 0 saves at each evaluation.
+        checkpointing: keep only each block's input for the backward pass (less memory, more time).
     """
 
     precision: str = "fp32"
     quiet: bool = False
     cpu: bool = False
     save_every: int = 0
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16", "fp16"):
             raise SpikeportError(f"precision {self.precision!r}: choose fp32, bf16 or fp16")
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether this is a training on CPUs, by choice or for lack of anything else.
+
+        Accelerate must be told so before its first use: processes on CPUs take each other for strangers else,
+        and each would train for itself in the same folder.
+        """
+        return self.cpu or not torch.accelerator.is_available()
 
 
 class SimilarLengths(Sampler[int]):
@@ -208,7 +219,7 @@ def arguments(
         rows: length of the training data; ``None`` for a stream, which has none.
         validate: measure accuracy ``recipe.evaluations`` times and end with the best weights.
     """
-    processes = PartialState(cpu=machine.cpu).num_processes
+    processes = PartialState(cpu=machine.on_cpu).num_processes
     steps = _steps(recipe, rows)
     every = math.ceil(steps / min(recipe.evaluations, steps))
     save = every if validate or not machine.save_every else machine.save_every
@@ -233,7 +244,7 @@ def arguments(
         seed=seed,
         bf16=machine.precision == "bf16",
         fp16=machine.precision == "fp16",
-        use_cpu=machine.cpu,
+        use_cpu=machine.on_cpu,
         logging_steps=max(min(50, every), 1),
         logging_nan_inf_filter=False,
         save_strategy="steps",
@@ -243,7 +254,7 @@ def arguments(
         label_names=["labels"],
         report_to=[],
         disable_tqdm=machine.quiet or plain(),
-        dataloader_pin_memory=torch.cuda.is_available() and not machine.cpu,
+        dataloader_pin_memory=torch.cuda.is_available() and not machine.on_cpu,
         ddp_find_unused_parameters=True if processes > 1 else None,  # stage 1 leaves the readout out
         ddp_timeout=24 * 3600,  # the first process may be asking the teacher about a whole corpus
         accelerator_config={"dispatch_batches": False, "even_batches": True},
