@@ -1,6 +1,7 @@
 """One training step of the student against its bare work and against SpikingJelly, in one run, medians.
 
     python -m benchmarks.training_step [--size 2x128] [--repeats 7] [--batch 64] [--plain] [--out FILE.json]
+    python -m benchmarks.training_step --threads 1 --cpu-seconds     on a machine that is busy with other work
 
 A step is forward and backward pass of stage 2 (logits, features, labels); the optimiser is timed apart.
 The yardstick is the step's matrix products alone (of every linear map three: value, gradient of the input,
@@ -33,6 +34,7 @@ from toolkit.models.neuron import compile_kernels
 ROOT = Path(__file__).resolve().parents[1]
 PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 FORWARD_ARRAYS, BACKWARD_ARRAYS = 2, 3
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 COPY_BYTES = 2**28  # of the array copied to measure bandwidth: far beyond any cache
 
 
@@ -81,12 +83,12 @@ def _attention_products(q: Tensor, k: Tensor, v: Tensor, grad: Tensor) -> None:
 
 
 @contextmanager
-def spikingjelly(python: Path, given: dict[str, Any], threads: int) -> Iterator[Callable[[], dict[str, float]]]:
+def spikingjelly(python: Path, given: dict[str, Any], *options: str) -> Iterator[Callable[[], dict[str, float]]]:
     """A call that makes the peer take a step and gives its ``seconds`` and ``loss``."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "given.pt"
         torch.save(given, file)
-        command = [str(python), str(ROOT / "benchmarks" / "peer_spikingjelly.py"), str(file), str(threads)]
+        command = [str(python), str(ROOT / "benchmarks" / "peer_spikingjelly.py"), str(file), *options]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -141,10 +143,10 @@ def measure(size: str, arguments: argparse.Namespace) -> dict[str, object]:
     }
     times: dict[str, list[float]] = {name: [] for name in (*calls, "spikingjelly")}
     peer_losses: list[float] = []
-    with spikingjelly(arguments.peer, given, arguments.threads) as peer:
+    with spikingjelly(arguments.peer, given, str(arguments.threads), arguments.clock) as peer:
         for _ in range(arguments.repeats + arguments.warm_up):
             for name, call in calls.items():
-                times[name].append(_seconds(call))
+                times[name].append(_seconds(call, CLOCKS[arguments.clock]))
             answer = peer()
             times["spikingjelly"].append(answer["seconds"])
             peer_losses.append(answer["loss"])
@@ -178,10 +180,10 @@ def _report(
     }
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _seconds(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def main() -> None:
@@ -194,6 +196,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--cpu-seconds", dest="clock", action="store_const", const="cpu", default="wall")
     parser.add_argument("--plain", action="store_true", help="do not compile the neuron kernels")
     parser.add_argument("--peer", type=Path, default=PEER_PYTHON, help="interpreter that has SpikingJelly")
     parser.add_argument("--out", type=Path)
@@ -207,6 +210,7 @@ def main() -> None:
         "tokens": arguments.tokens,
         "steps": arguments.steps,
         "threads": arguments.threads,
+        "clock": arguments.clock,
         "compiled": compiled,
         "machine": platform.machine(),
         "torch": torch.__version__,

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from toolkit.bundle.manifest import sha256
 from toolkit.distillation.corpus import Example
@@ -20,6 +20,7 @@ from toolkit.distillation.distil import Distilled, distil
 from toolkit.distillation.encode import encode_examples
 from toolkit.distillation.hub import fetch
 from toolkit.distillation.lessons import Answers, collate
+from toolkit.distillation.model_folder import read_tokenizer
 from toolkit.distillation.prepare import Corpus, prepare
 from toolkit.distillation.progress import calm
 from toolkit.distillation.recipe import Recipe
@@ -129,7 +130,7 @@ def teach(
     say(f"{len(corpus.train)} labelled sentences")
     start = time.monotonic()
     base = base or packaged_minilm()
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = read_tokenizer(base)
     done = fine_tune(
         base, tokenizer, corpus.train, corpus.validation, out, recipe.teacher,
         labels=recipe.labels, machine=machine, seed=seed, resume=resume,
@@ -246,10 +247,10 @@ def _teacher(
         return None, None, train_tokenizer(texts, recipe.tokenizer or {}, order.work / "tokenizer"), {}
     base = order.base or (order.teacher if order.teacher else packaged_minilm())
     if order.teacher is not None:
-        tokenizer = AutoTokenizer.from_pretrained(order.teacher)
+        tokenizer = read_tokenizer(order.teacher)
         return base, order.teacher, tokenizer, {"teacher": teacher_facts(order.teacher)}
     out = order.work / "teacher"
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = read_tokenizer(base)
     done = fine_tune(
         base, tokenizer, corpus.train, corpus.validation, out, recipe.teacher,
         labels=recipe.labels, machine=order.machine, resume=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,11 +30,13 @@ class LossWeights:
     def __post_init__(self) -> None:
         terms = {"logits": self.logits, "labels": self.labels, "features": self.features, "embeddings": self.embeddings}
         for name, value in terms.items():
-            if value < 0:
-                raise SpikeportError(f"loss weight {name} = {value}: must not be negative; 0 leaves the term out")
+            if not 0 <= value < math.inf:
+                raise SpikeportError(
+                    f"loss weight {name} = {value}: must not be negative nor endless; 0 leaves the term out"
+                )
         if not any(terms.values()):
             raise SpikeportError("loss weights: all are 0, nothing would be learnt; give at least one of them a weight")
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise SpikeportError(f"temperature {self.temperature}: must be above 0; 1 to 4 is usual")
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModel, AutoModelForSequenceClassification
 
+from toolkit.distillation.model_folder import reading
 from toolkit.errors import SpikeportError
 
 
@@ -42,11 +43,8 @@ class Oracle:
 
     def __init__(self, folder: Path, layers: list[int], *, head: bool, max_tokens: int, device: str = "cpu") -> None:
         loader = AutoModelForSequenceClassification if head else AutoModel
-        try:
+        with reading(folder):
             self.model = loader.from_pretrained(folder).eval().to(device).requires_grad_(False)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise SpikeportError(f"{folder}: no teacher there ({reason}); give a transformers model folder") from None
         config = self.model.config
         self.layers, self.device = layers, device
         self.width: int = config.hidden_size

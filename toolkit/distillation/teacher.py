@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 
 from toolkit.distillation.corpus import Example
 from toolkit.distillation.encode import encode_examples
+from toolkit.distillation.model_folder import check_words, reading
 from toolkit.distillation.recipe import TeacherRecipe
 from toolkit.distillation.stage import read_done, write_done
 from toolkit.distillation.trainer import Machine, StageTrainer, arguments, latest_checkpoint
@@ -49,13 +50,11 @@ def fine_tune(
     if not resume and (done is not None or latest_checkpoint(out / "run")):
         raise SpikeportError(f"{out}: holds an earlier teacher; add --resume to use it, or name another folder")
     names = dict(enumerate(labels))
-    try:
+    with reading(base):
         model = AutoModelForSequenceClassification.from_pretrained(
             base, num_labels=len(labels), id2label=names, label2id={v: k for k, v in names.items()}
         )
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise SpikeportError(f"{base}: no BERT to start from ({reason}); give a transformers model folder") from None
+    check_words(model, tokenizer, base)
     if not recipe.train_words:
         model.get_input_embeddings().requires_grad_(False)
     rows = encode_examples(tokenizer, train, recipe.tokens)

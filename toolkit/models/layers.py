@@ -16,6 +16,9 @@ from toolkit.models.spike_product import spike_product, stacked
 
 WEIGHT_MIN, WEIGHT_MAX = -256, 254  # 8-bit signed weights of Loihi 2 in mixed-sign mode: even integers
 
+MOMENTUM = 0.02
+"""Of the running statistics. Batches hold sentences of like length, so few of them do not speak for all."""
+
 
 @dataclass(frozen=True)
 class Integers:
@@ -40,7 +43,7 @@ class NormedLinear(nn.Module):
     def __init__(self, inputs: int, outputs: int, scale: float = 2.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) * inputs**-0.5)
-        self.norm = nn.BatchNorm1d(outputs)
+        self.norm = nn.BatchNorm1d(outputs, momentum=MOMENTUM)
         nn.init.constant_(self.norm.weight, scale)  # a unit-variance current would leave 95 % of neurons silent
 
     def forward(self, x: Tensor) -> Tensor:

@@ -98,16 +98,21 @@ def _in_group() -> bool:
 
 @torch.no_grad()
 def update_running(norms: Sequence[nn.BatchNorm1d], statistics: Statistics) -> None:
-    """Running statistics as ``nn.BatchNorm1d`` keeps them: its momentum, variance without bias."""
+    """Running statistics, variance without bias: the mean over batches until its weight has fallen to the momentum.
+
+    That is ``nn.BatchNorm1d`` with ``momentum=None`` at first and with its momentum from then on, so that a small
+    momentum does not leave the values that a fresh norm begins with in the average of a short run.
+    """
     unbiased = statistics.variance * (statistics.count / (statistics.count - 1.0).clamp(min=1.0))
     sizes = [norm.num_features for norm in norms]
     for norm, mean, variance in zip(norms, statistics.mean.split(sizes), unbiased.split(sizes), strict=True):
         kept_mean, kept_variance, seen = norm.running_mean, norm.running_var, norm.num_batches_tracked
         assert kept_mean is not None and kept_variance is not None and seen is not None  # unless told not to
         assert norm.momentum is not None
-        kept_mean.lerp_(mean.to(kept_mean.dtype), norm.momentum)
-        kept_variance.lerp_(variance.to(kept_variance.dtype), norm.momentum)
         seen.add_(1)
+        weight = seen.to(kept_mean.dtype).reciprocal().clamp(min=norm.momentum)
+        kept_mean.lerp_(mean.to(kept_mean.dtype), weight)
+        kept_variance.lerp_(variance.to(kept_variance.dtype), weight)
 
 
 class _Recomputation:

@@ -101,9 +101,12 @@ def test_gradients_are_those_of_autograd_through_plain_operations(steps: int, ro
 
 
 def test_running_statistics_are_those_of_batch_norm() -> None:
-    ours, stock = NormedLinear(6, 5).train(), nn.BatchNorm1d(5).train()
+    """The mean over the first batches, which stock batch norm gives without a momentum; then its exponential one."""
+    ours, stock = NormedLinear(6, 5).train(), nn.BatchNorm1d(5, momentum=None).train()
+    ours.norm.momentum = 0.25
     torch.manual_seed(2)
-    for rows in (40, 9, 300):
+    for batch, rows in enumerate((40, 9, 300, 12, 90, 33, 7)):
+        stock.momentum = None if batch < 4 else 0.25
         x = torch.randint(0, 4, (4, rows, 6)).float()
         fire(ours, x, counts=True)
         stock((x @ ours.weight.T).detach().flatten(0, 1))

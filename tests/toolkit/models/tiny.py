@@ -41,7 +41,7 @@ def float_student(kind: str, seed: int = 0, **changes: Any) -> SpikingStudent:
             if norm := getattr(layer, "norm", None):
                 norm.momentum = 0.5
                 norm.weight.mul_(torch.rand_like(norm.weight) + 0.5)
-                norm.bias.normal_(mean=0.6, std=0.4)
+                norm.bias.normal_(mean=0.7, std=0.4)
         for _ in range(4):
             ids = torch.randint(config.vocabulary, (8, config.tokens))
             student.train()(ids, torch.ones(8, config.tokens))
