@@ -20,6 +20,7 @@ from toolkit.distillation.recipe import Recipe
 from toolkit.distillation.stage import run_stage
 from toolkit.distillation.streaming import TextStream
 from toolkit.distillation.trainer import Machine
+from toolkit.errors import SpikeportError
 from toolkit.lowering.fold_norms import to_integer_form
 from toolkit.models.configuration import StudentConfig
 from toolkit.models.modeling import SpikingStudentConfig, SpikingStudentForSequenceClassification
@@ -63,8 +64,13 @@ def distil(
     compile_kernels()
     set_seed(seed)
     student = new_student(recipe, tokenizer, prepared.words, seed)
-    if machine.checkpointing and recipe.form == "deployable":
-        student.student.gradient_checkpointing = True
+    if machine.checkpointing:
+        if not student.supports_gradient_checkpointing:
+            raise SpikeportError(
+                f"--checkpointing: form {recipe.form!r} does not have it, 'deployable' does; leave it out, or set "
+                "accumulation in the recipe"
+            )
+        student.gradient_checkpointing_enable()
     width = student.config.hidden_size
     alignment = Alignment(recipe.blocks, width, prepared.teacher_width or width, recipe.distil.ignored_layers)
     shared = {"machine": machine, "seed": seed, "resume": resume}

@@ -141,9 +141,7 @@ def fire(layer: nn.Module, x: Tensor, tau: float = 2.0, counts: bool = False) ->
     return fire_together((layer,), x, tau, counts)[0]
 
 
-def fire_together(
-    layers: Sequence[nn.Module], x: Tensor, tau: float = 2.0, counts: bool = False
-) -> tuple[Tensor, ...]:
+def fire_together(layers: Sequence[nn.Module], x: Tensor, tau: float = 2.0, counts: bool = False) -> tuple[Tensor, ...]:
     """As ``fire``, for layers of one input: in training they are one product and one pass over its result."""
     normed = [layer for layer in layers if isinstance(layer, NormedLinear) and layer.training]
     if len(normed) < len(layers):
@@ -152,4 +150,3 @@ def fire_together(
     y = spike_product(x, *weights) if counts else functional.linear(x, stacked(weights))
     spikes = norm_neuron(y, [layer.norm for layer in normed], Neuron(normed[0].theta, tau))
     return spikes.split([len(w) for w in weights], dim=-1)
-

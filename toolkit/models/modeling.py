@@ -153,6 +153,19 @@ class SpikingStudentForSequenceClassification(PreTrainedModel):  # type: ignore[
         elif isinstance(module, nn.Embedding):
             init.normal_(module.weight)
 
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
+        """Keep only each block's input for the backward pass; always without reentry, whatever is asked."""
+        self.student.gradient_checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep everything that the backward pass needs."""
+        self.student.gradient_checkpointing = False
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """Whether the switch is on."""
+        return self.student.gradient_checkpointing
+
     def get_input_embeddings(self) -> nn.Embedding:
         """The token table, in units of the encoder's threshold."""
         return self.student.encoder.tokens

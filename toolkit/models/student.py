@@ -191,7 +191,7 @@ class SpikingStudent(nn.Module):
         x = self.encoder(ids.flatten()[packing.index], packing.index % ids.shape[1], segment)
         spikes = {"code": x}
         if self.local is not None:
-            spikes[LOCAL] = fire(self.local, packing.window(x, self.config.window), self.config.tau)
+            spikes[LOCAL] = fire(self.local, packing.window(x, self.config.window), self.config.tau, counts=True)
             x = x + spikes[LOCAL]
         features = []
         for i, block in enumerate(self.blocks):

@@ -305,3 +305,12 @@ def test_a_config_survives_a_copy_and_a_round_trip(tmp_path: Path) -> None:
     for other in (copy.deepcopy(config), AutoConfig.from_pretrained(tmp_path)):
         assert other.student_config() == config.student_config() and other.id2label == NAMES
     assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (16, 2, 50)
+
+
+def test_the_switch_of_transformers_is_the_students_own() -> None:
+    model = SpikingStudentForSequenceClassification(SpikingStudentConfig(vocabulary=40, width=16, layers=1, heads=2))
+    assert not model.is_gradient_checkpointing
+    model.gradient_checkpointing_enable()
+    assert model.student.gradient_checkpointing and model.is_gradient_checkpointing
+    model.gradient_checkpointing_disable()
+    assert not model.student.gradient_checkpointing
