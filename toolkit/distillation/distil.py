@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
@@ -25,7 +26,8 @@ from toolkit.lowering.fold_norms import to_integer_form
 from toolkit.models.configuration import StudentConfig
 from toolkit.models.modeling import SpikingStudentConfig, SpikingStudentForSequenceClassification
 from toolkit.models.neuron import compile_kernels
-from toolkit.models.spikebert import SpikeBertConfig, SpikeBertForSequenceClassification
+from toolkit.models.spikebert import SpikeBertForSequenceClassification
+from toolkit.models.spikebert_configuration import SpikeBertConfig
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def distil(
         student.gradient_checkpointing_enable()
     width = student.config.hidden_size
     alignment = Alignment(recipe.blocks, width, prepared.teacher_width or width, recipe.distil.ignored_layers)
-    shared = {"machine": machine, "seed": seed, "resume": resume}
+    shared: dict[str, Any] = {"machine": machine, "seed": seed, "resume": resume}
 
     def objective(stage: str, extra: Mark | None = None) -> Objective:
         return Objective(student, alignment, recipe.stages[stage].losses, words=prepared.raw_words, mark=extra)
@@ -104,7 +106,8 @@ def new_student(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, words: Tenso
     names = dict(enumerate(recipe.labels))
     labels = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
     if recipe.form == "spikebert":
-        config = SpikeBertConfig(vocab_size=len(tokenizer), **{**recipe.student, **labels})
+        fields: dict[str, Any] = {**recipe.student, **labels}
+        config = SpikeBertConfig(vocab_size=len(tokenizer), **fields)
         model: PreTrainedModel = SpikeBertForSequenceClassification(config)
     else:
         sizes = {"vocabulary": len(tokenizer), "labels": len(names), "segments": 2 if recipe.pairs else 1}

@@ -51,6 +51,8 @@ class Objective(nn.Module):
         mark: an extra term.
     """
 
+    words: Tensor | None
+
     def __init__(
         self,
         student: PreTrainedModel,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
 from transformers import TrainerCallback, TrainingArguments
 
 from toolkit.distillation.objective import Objective
@@ -12,6 +11,7 @@ from toolkit.distillation.trainer import StageTrainer
 from toolkit.errors import SpikeportError
 from toolkit.lowering.project import project
 from toolkit.models.layers import IntegerLinear
+from toolkit.models.student import SpikingStudent
 
 
 class QuantiseTrainer(StageTrainer):
@@ -23,7 +23,7 @@ class QuantiseTrainer(StageTrainer):
     stage = "stage 3"
 
     def __init__(self, model: Objective, args: TrainingArguments, **options: Any) -> None:
-        student = model.student.student
+        student: SpikingStudent = model.student.student
         loose = [name for name, layer, _ in student.linears() if not isinstance(layer, IntegerLinear)]
         if loose:
             raise SpikeportError(f"layer {loose[0]}: not in integer form; fold its norm first (to_integer_form)")
@@ -32,7 +32,7 @@ class QuantiseTrainer(StageTrainer):
 
 
 class _Project(TrainerCallback):
-    def __init__(self, student: nn.Module) -> None:
+    def __init__(self, student: SpikingStudent) -> None:
         self.student = student
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -45,7 +45,7 @@ def run_stage(
     done = read_done(folder)
     if done is not None and resume:
         objective.load_state_dict(load_file(folder / FINAL))
-        return done["validation_accuracy"]  # type: ignore[no-any-return]
+        return done["validation_accuracy"]
     if not resume and (latest_checkpoint(folder) or done is not None):
         raise SpikeportError(f"{folder}: holds an earlier run; add --resume to go on with it, or name another folder")
     rows = len(train) if hasattr(train, "__len__") else None

@@ -41,7 +41,7 @@ def train_tokenizer(texts: Sequence[str], options: Mapping[str, object], out: Pa
         vocab_size=int(str(values["vocabulary"])), special_tokens=list(SPECIAL), show_progress=False, min_frequency=2
     )
     tokenizer.train_from_iterator(texts, trainer)
-    cls, sep = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+    cls, sep = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")  # special tokens take the first ids
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", sep), ("[CLS]", cls))
     names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)

@@ -32,7 +32,7 @@ HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "re
 HEAD = "student.readout."
 
 
-class SpikingStudentConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is not type-checked here
+class SpikingStudentConfig(PreTrainedConfig):
     """A ``StudentConfig`` (see there for the fields), the class names, and the thresholds of the integer form.
 
     Attributes:
@@ -115,7 +115,7 @@ def _flat(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class SpikingStudentForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
+class SpikingStudentForSequenceClassification(PreTrainedModel):
     """Spiking text classifier for any number of classes, one sentence or a pair.
 
     ``student`` is the network; lower it in place with ``to_integer_form(model.student)``.

@@ -74,7 +74,7 @@ class SpikeBertBlock(nn.Module):
         return fire(current, config.attention_threshold, config.tau, config.surrogate_alpha)
 
 
-class SpikeBertForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
+class SpikeBertForSequenceClassification(PreTrainedModel):
     """Spiking text classifier for any number of classes.
 
     Raises:

@@ -19,7 +19,7 @@ _COUNTS = (
 _POSITIVE = ("threshold", "attention_threshold", "attention_scale", "surrogate_alpha", "layer_norm_eps")
 
 
-class SpikeBertConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is not type-checked here
+class SpikeBertConfig(PreTrainedConfig):
     """Defaults are those of the published task distillation on SST-2 (12 layers, T = 4, tau = 2).
 
     Args:
