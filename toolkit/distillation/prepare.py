@@ -19,6 +19,7 @@ from toolkit.distillation.cache import TeacherCache, build_cache
 from toolkit.distillation.corpus import UNLABELLED, Example, read_examples
 from toolkit.distillation.encode import encode, encode_examples
 from toolkit.distillation.lessons import Answers, Lessons
+from toolkit.distillation.model_folder import check_words, reading
 from toolkit.distillation.oracle import Oracle, layer_map
 from toolkit.distillation.recipe import AugmentRecipe, Recipe
 from toolkit.distillation.streaming import HUB, TextStream
@@ -50,13 +51,25 @@ class Corpus:
             raise SpikeportError(
                 f"{missing[0]}: no such file, the recipe's unlabelled text; put it there or take it out of [data]"
             )
-        train = [e for name in data.train for e in read_examples(folder / name, labels)]
-        validation = read_examples(folder / data.validation, labels)
+
+        def read(name: str) -> list[Example]:
+            examples = read_examples(folder / name, labels)
+            if (examples[0].pair is not None) != recipe.pairs:
+                raise SpikeportError(
+                    f"{folder / name}: {'single sentences' if recipe.pairs else 'sentence pairs'}, the recipe says "
+                    f"pairs = {str(recipe.pairs).lower()}; correct one of them"
+                )
+            return examples
+
+        train = [example for name in data.train for example in read(name)]
+        validation = read(data.validation)
         if data.distinct:
             train = list({(e.text, e.pair): e for e in reversed(train)}.values())[::-1]
             seen = {(e.text, e.pair) for e in train}
             validation = [e for e in validation if (e.text, e.pair) not in seen]
-        return cls(train, validation, read_examples(folder / data.test, labels), sources)
+        if not validation:
+            raise SpikeportError(f"{folder / data.validation}: 0 examples that are not in train; hold other ones out")
+        return cls(train, validation, read(data.test), sources)
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,9 @@ def prepare(
     layers = layer_map(depth, recipe.blocks, chosen)
     tuned = Oracle(teacher, layers, head=True, max_tokens=tokens, device=device)
     raw = Oracle(base, layers, head=False, max_tokens=tokens, device=device)
+    _check_teachers(recipe, tuned, raw)
+    check_words(tuned.model, tokenizer, teacher)
+    check_words(raw.model, tokenizer, base)
     raw_words = raw.model.get_input_embeddings().weight.detach().float().cpu()
     words = {
         "tuned": lambda: tuned.word_vectors(len(tokenizer), tokenizer.cls_token_id, tokenizer.sep_token_id),
@@ -170,4 +186,16 @@ def augmented(recipe: Recipe, augment: AugmentRecipe, train: Sequence[Example], 
 
 
 def _depth(teacher: Path) -> int:
-    return int(AutoConfig.from_pretrained(teacher).num_hidden_layers)
+    with reading(teacher):
+        return int(AutoConfig.from_pretrained(teacher).num_hidden_layers)
+
+
+def _check_teachers(recipe: Recipe, tuned: Oracle, raw: Oracle) -> None:
+    if tuned.labels != len(recipe.labels):
+        raise SpikeportError(
+            f"teacher: it knows {tuned.labels} classes, the recipe {len(recipe.labels)}; fine-tune one on this task"
+        )
+    if tuned.width != raw.width:  # both stages share the maps to the teacher's width
+        raise SpikeportError(
+            f"teacher: hidden size {tuned.width}, its base {raw.width}; give the model that it was fine-tuned from"
+        )

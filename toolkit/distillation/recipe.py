@@ -6,7 +6,8 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from toolkit.distillation.augmentation import Rates
 from toolkit.distillation.objective import LossWeights
@@ -16,6 +17,10 @@ from toolkit.errors import SpikeportError
 STAGES = ("stage1", "stage2", "stage3")
 FORMS = ("deployable", "spikebert")
 WORDS = ("tuned", "raw", "random")
+
+NAMES: dict[Any, str] = {
+    int: "an integer", float: "a number", str: "a text", bool: "true or false", NoneType: "nothing",
+}  # fmt: skip
 
 T = TypeVar("T")
 
@@ -162,21 +167,22 @@ class Recipe:
         """Decode a recipe already parsed."""
         values = dict(content)
         student = dict(_table(values, "student", required=True))
+        _check_student(student)
         form = str(student.pop("form", "deployable"))
         if form not in FORMS:
             raise SpikeportError(f"[student] form = {form!r}: choose one of {', '.join(FORMS)}")
-        stages = {name: _stage(name, values.pop(name)) for name in STAGES if name in values}
+        stages = {name: _stage(name, _table(values, name)) for name in STAGES if name in values}
         if "stage2" not in stages:
             raise SpikeportError("[stage2] is missing: it is where the task is learnt; add the table")
         if form == "spikebert" and "stage3" in stages:
             raise SpikeportError("[stage3]: SpikeBERT has LayerNorm and no integer form; remove it or set another form")
-        teacher = _teacher(values.pop("teacher")) if "teacher" in values else None
+        teacher = _teacher(_table(values, "teacher")) if "teacher" in values else None
         if teacher is None and any(stage.losses.logits or stage.losses.features for stage in stages.values()):
             raise SpikeportError("[teacher] is missing, but a stage weighs its logits or features; add one of the two")
         parts: dict[str, Any] = {
             "data": _decode(DataRecipe, _table(values, "data", required=True), "data"),
             "distil": _decode(DistilRecipe, _table(values, "distil"), "distil"),
-            "augment": _augment(values.pop("augment")) if "augment" in values else None,
+            "augment": _augment(_table(values, "augment")) if "augment" in values else None,
         }
         return _decode(
             cls, {**values, **parts, "student": student, "stages": stages, "teacher": teacher, "form": form}, "recipe"
@@ -190,6 +196,18 @@ def _table(values: dict[str, Any], name: str, *, required: bool = False) -> Mapp
     if not isinstance(table, dict):
         raise SpikeportError(f"{name} = {table!r:.40}: needs a table [{name}]")
     return table
+
+
+def _check_student(student: Mapping[str, Any]) -> None:
+    """What the recipe itself reads of a student; the rest is checked by its configuration."""
+    for name in ("tokens", "max_tokens", "layers", "num_hidden_layers"):
+        if not _fits(student.get(name, 1), int) or student.get(name, 1) < 1:
+            raise SpikeportError(
+                f"[student] {name} = {student[name]!r:.40}: needs an integer of at least 1; correct it"
+            )
+    for name in ("vocabulary", "vocab_size", "labels", "num_labels", "segments"):
+        if name in student:
+            raise SpikeportError(f"[student] {name}: follows from tokenizer, labels and pairs; remove it")
 
 
 def _stage(name: str, table: Mapping[str, Any]) -> Stage:
@@ -217,8 +235,31 @@ def _decode(kind: type[T], table: Mapping[str, Any], where: str) -> T:
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(table) - known):
         raise SpikeportError(f"[{where}] unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    hints = get_type_hints(kind)
+    for name, value in table.items():
+        if not _fits(value, hints[name]):
+            raise SpikeportError(f"[{where}] {name} = {value!r:.40}: needs {_named(hints[name])}; correct it")
     try:
         return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
     except TypeError as error:
         missing = str(error).rpartition(": ")[2]
         raise SpikeportError(f"[{where}] field {missing} is missing or of a wrong type; see toolkit/recipes") from None
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value of a TOML file is of a field's type; tables have been decoded before."""
+    if isinstance(hint, UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if hint not in NAMES:
+        return True
+    return isinstance(value, int | float if hint is float else hint) and (hint is bool or not isinstance(value, bool))
+
+
+def _named(hint: Any) -> str:
+    """A field's type in words."""
+    option = next(o for o in get_args(hint) if o is not NoneType) if isinstance(hint, UnionType) else hint
+    if get_origin(option) is tuple:
+        return f"a list, each {NAMES[get_args(option)[0]]}"
+    return NAMES[option]

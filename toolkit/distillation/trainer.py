@@ -46,7 +46,7 @@ class StageRecipe:
     clip: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "epochs", "batch_size", "accumulation", "evaluations"):
+        for name in ("learning_rate", "epochs", "batch_size", "accumulation", "evaluations", "clip"):
             if not getattr(self, name) > 0:
                 raise SpikeportError(f"recipe: {name} = {getattr(self, name)}: must be above 0; correct the recipe")
 

@@ -107,6 +107,7 @@ RECIPE_FAULTS: dict[str, tuple[Any, str]] = {
     "rate of words": (lambda text: text.replace("1e-2", '"fast"'), "learning_rate"),
     "rate of nothing": (lambda text: text.replace("1e-2", "0.0"), "learning_rate = 0.0"),
     "rate not a number": (lambda text: text.replace("1e-2", "nan"), "learning_rate = nan"),
+    "no clipping": (lambda text: text + "clip = 0\n", "clip = 0"),
     "half a batch": (lambda text: text.replace("batch_size = 8", "batch_size = 7.5"), "batch_size"),
     "negative weight": (lambda text: text.replace("labels = 1.0", "labels = -1.0"), "labels = -1.0"),
     "all weights 0": (lambda text: text.replace("labels = 1.0", "labels = 0.0"), "all are 0"),

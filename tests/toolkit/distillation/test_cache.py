@@ -230,7 +230,7 @@ def test_an_oracle_without_what_is_asked_for_is_refused(teacher: Path, tmp_path:
         oracle(teacher, (1, 4))
     with pytest.raises(SpikeportError, match=r"tokens 13: .* has 12 positions; set tokens"):
         Oracle(teacher, [1], head=True, max_tokens=13)
-    with pytest.raises(SpikeportError, match="no teacher there"):
+    with pytest.raises(SpikeportError, match="no model there"):
         Oracle(tmp_path, [1], head=True, max_tokens=12)
 
 
