@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,9 @@ def new_student(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, words: Tenso
     names = dict(enumerate(recipe.labels))
     labels = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
     if recipe.form == "spikebert":
+        known = set(signature(SpikeBertConfig.__init__).parameters) - {"self", "kwargs", "vocab_size"}
+        if unknown := sorted(set(recipe.student) - known):  # transformers would keep it and say nothing
+            raise SpikeportError(f"[student] unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
         fields: dict[str, Any] = {**recipe.student, **labels}
         config = SpikeBertConfig(vocab_size=len(tokenizer), **fields)
         model: PreTrainedModel = SpikeBertForSequenceClassification(config)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.toolkit.distillation.world import BAD, GOOD, MACHINE, OTHER, World
-from toolkit.distillation.command import test_accuracy as accuracy_of
+from toolkit.distillation.command import answered_right
 from toolkit.distillation.corpus import read_examples
 from toolkit.distillation.distil import new_student
 from toolkit.distillation.prepare import Corpus, augmented, prepare
@@ -59,7 +59,7 @@ def test_spikebert_goes_through_its_two_stages(world: World, tmp_path: Path) -> 
     tokenizer = AutoTokenizer.from_pretrained(world.base)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     examples = read_examples(world.folder / "validation.tsv")
-    assert accuracy_of(loaded, tokenizer, examples, 12) == accuracy_of(trained.student, tokenizer, examples, 12)
+    assert answered_right(loaded, tokenizer, examples, 12) == answered_right(trained.student, tokenizer, examples, 12)
 
 
 def test_a_field_that_spikebert_does_not_have_is_refused(world: World) -> None:
@@ -126,12 +126,11 @@ def test_five_classes(other_world: World, tmp_path: Path) -> None:
     assert lower(trained.student.student).bounds.keys() >= {"readout"}
 
 
-@pytest.mark.parametrize("unlabelled", [0, 8])
 @pytest.mark.usefixtures("plain_kernels")
-def test_sentence_pairs(other_world: World, tmp_path: Path, unlabelled: int) -> None:
-    """Teacher, its answers and the student are all told which sentence a token is of; single ones may be mixed in."""
+def test_sentence_pairs(other_world: World, tmp_path: Path) -> None:
+    """Teacher, its answers and the student are told which sentence a token is of; single ones are mixed in."""
     pairs(other_world.folder)
-    recipe = other_world.recipe(**SHORT, pairs=True, labels=["differ", "agree"], data={"unlabelled_lines": unlabelled})
+    recipe = other_world.recipe(**SHORT, pairs=True, labels=["differ", "agree"])
     teach(other_world, recipe)
     tokenizer = AutoTokenizer.from_pretrained(other_world.base)
     made = prepare(

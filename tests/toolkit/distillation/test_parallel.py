@@ -14,6 +14,8 @@ pytest.importorskip("transformers")
 from tests.toolkit.distillation.conftest import Start, wait
 from tests.toolkit.distillation.world import World, curve, curve_in_a_process
 
+pytestmark = pytest.mark.slow
+
 TABLES: dict[str, Any] = {
     "stage1": {"steps": 6, "evaluations": 6},
     "stage2": {"epochs": 1, "evaluations": 50},

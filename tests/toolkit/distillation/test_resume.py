@@ -57,6 +57,7 @@ def assert_same_end(work: Path, unbroken: Path) -> None:
     assert figures == wanted_figures
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_the_same(world: World, unbroken: Path, tmp_path: Path, start: Start) -> None:
     """SIGKILL in the middle of steps, of checkpoints, of their removal, and between two stages."""
     for i, kill in enumerate(KILLS):

@@ -383,7 +383,7 @@ def test_a_fresh_head_is_had_by_asking_and_nothing_else_is(folder: Path) -> None
     kept = load(folder)
     assert all(torch.equal(t, model.state_dict()[n]) for n, t in kept.state_dict().items() if "classifier" not in n)
     refused = refusal(load, folder, ignore_mismatched_sizes=True, intermediate_ratio=2)
-    assert "fc1" in refused and "take both from the same model" in refused
+    assert "fc1" in refused and "weights from the same model" in refused
 
 
 def test_unreadable_files_are_refused(folder: Path, tmp_path: Path) -> None:
