@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from toolkit.distillation.oracle import Oracle
 from toolkit.distillation.trainer import Machine, StageRecipe, StageTrainer, arguments, latest_checkpoint
 from toolkit.errors import SpikeportError
 
-FINAL, DONE = "final.safetensors", "done.json"
+FINAL, DONE, STARTED = "final.safetensors", "done.json", "started.json"
 
 
 def run_stage(
@@ -40,16 +42,21 @@ def run_stage(
         The best validation accuracy, a fraction; ``None`` without validation rows.
 
     Raises:
-        SpikeportError: the folder holds a run and ``resume`` is not set; or the loss stopped being finite.
+        SpikeportError: the folder holds a run and ``resume`` is not set, or one of another recipe, seed or
+            student; or the loss stopped being finite.
     """
+    rows = len(train) if hasattr(train, "__len__") else None
     done = read_done(folder)
+    if resume:
+        _refuse_another_run(folder, _identity(objective, recipe, seed, rows))
     if done is not None and resume:
         objective.load_state_dict(load_file(folder / FINAL))
         return done["validation_accuracy"]
     if not resume and (latest_checkpoint(folder) or done is not None):
         raise SpikeportError(f"{folder}: holds an earlier run; add --resume to go on with it, or name another folder")
-    rows = len(train) if hasattr(train, "__len__") else None
     args = arguments(recipe, machine, folder, rows=rows, seed=seed, validate=validation is not None)
+    if args.process_index == 0:
+        write_whole(folder / STARTED, _identity(objective, recipe, seed, rows))
     trainer = trainer_type(objective, args, train=train, validation=validation, teacher=teacher)
     best = trainer.run(resume=resume)
     objective.to("cpu")
@@ -60,17 +67,51 @@ def run_stage(
     return best
 
 
+def _identity(objective: Objective, recipe: StageRecipe, seed: int, rows: int | None) -> dict[str, Any]:
+    """What must not change between a run and its resumption."""
+    shapes = [(name, tuple(value.shape)) for name, value in objective.state_dict().items()]
+    return {
+        "seed": seed,
+        **asdict(recipe),
+        **{f"weight of {name}": value for name, value in asdict(objective.weights).items()},
+        "rows": rows,
+        "tensors": hashlib.sha256(repr(shapes).encode()).hexdigest(),
+    }
+
+
+def _refuse_another_run(folder: Path, wanted: dict[str, Any]) -> None:
+    found = _read(folder / STARTED)
+    if found is None:
+        return
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise SpikeportError(
+                f"{folder}: holds a run with {name} = {found.get(name)}, this one has {value}; "
+                "resume with the same recipe and seed, or name another folder"
+            )
+
+
 def read_done(folder: Path) -> dict[str, Any] | None:
     """What a finished training left; ``None`` where there is none."""
-    try:
-        facts: dict[str, Any] = json.loads((folder / DONE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return facts
+    return _read(folder / DONE)
 
 
 def write_done(folder: Path, facts: dict[str, Any]) -> None:
-    """Say that a training is finished, at one moment: a process killed before it has said nothing."""
-    new = folder / f"{DONE}.new"
+    """Say that a training is finished."""
+    write_whole(folder / DONE, facts)
+
+
+def write_whole(path: Path, facts: dict[str, Any]) -> None:
+    """Write JSON at one moment: a process killed before it has written nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
     new.write_text(json.dumps(facts), encoding="utf-8")
-    new.replace(folder / DONE)
+    new.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts

@@ -176,6 +176,8 @@ def test_an_earlier_run_needs_resume(bench: Bench) -> None:
     shutil.rmtree(bench.folder / "out")
     line = bench.refused()
     assert str(bench.folder / "work") in line and "--resume" in line
+    line = bench.refused("--resume", "--seed", "1")
+    assert "seed = 0" in line and "this one has 1" in line
     ended = bench.distill("--resume")
     assert ended.status == 0, ended.err[-2000:]
 
