@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 Start = Callable[..., ForkServerProcess]
 
@@ -28,6 +29,15 @@ def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     from toolkit.distillation import distil
 
     monkeypatch.setattr(distil, "compile_kernels", lambda: False)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As many threads as ``distil_in_a_process``: float32 sums depend on how they are divided."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

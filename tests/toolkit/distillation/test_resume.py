@@ -95,7 +95,7 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(unbroken: Path, tmp_path:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.usefixtures("plain_kernels")
+@pytest.mark.usefixtures("plain_kernels", "one_thread")
 def test_a_stage_goes_on_from_the_checkpoint_before_a_damaged_one(
     world: World, unbroken: Path, tmp_path: Path, stage: str
 ) -> None:

@@ -83,7 +83,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_a_good_checkpoint(tmp_path: 
     spoilt = Spoilt(lessons, 17)
     objective = Objective(student(), Alignment(2, 16, 12), WEIGHTS)
     train(objective, tmp_path, lessons, replace(RECIPE, epochs=1))  # 4 good steps
-    (tmp_path / "done.json").unlink()
+    forget(tmp_path)
     good = latest_checkpoint(tmp_path)
     with pytest.raises(SpikeportError) as stopped:
         train(objective, tmp_path, spoilt, replace(RECIPE, epochs=2), resume=True)
@@ -99,8 +99,15 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_a_good_checkpoint(tmp_path: 
     for parameter in objective.parameters():  # nothing of the bad batch went into the weights
         assert torch.isfinite(parameter).all()
     fresh = Objective(student(), Alignment(2, 16, 12), WEIGHTS)
+    forget(tmp_path)
     train(fresh, tmp_path, lessons, RECIPE, resume=True)  # with the row mended it goes on
     assert all(torch.isfinite(p).all() for p in fresh.parameters())
+
+
+def forget(folder: Path) -> None:
+    """Leave the checkpoints only, so that a run of other length may go on from them."""
+    for name in ("done.json", "started.json"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _order(lessons: Lessons, batch_size: int, epoch: int) -> list[int]:
