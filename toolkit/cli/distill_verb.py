@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from toolkit.cli.io import say, tell
+from toolkit.cli.io import say
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Fine-tune the teacher, distil in two stages, quantise, embed the watermark, measure.
 
-        Several GPUs or machines: accelerate launch -m toolkit.cli.main distill ...
+        Several GPUs or machines: accelerate launch -m toolkit distill ...
         """
         import torch
 
@@ -67,5 +67,4 @@ def register(app: typer.Typer) -> None:
             resume=resume,
             machine=Machine(precision=precision, quiet=quiet, cpu=cpu, checkpointing=checkpointing),
         )
-        facts = distil_by_recipe(order, say)
-        tell(f"{out}: test accuracy {facts['accuracy']}")
+        distil_by_recipe(order, say)

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from toolkit.cli.distill_verb import recipe_file
-from toolkit.cli.io import say, tell
+from toolkit.cli.io import say
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +36,7 @@ def register(app: typer.Typer) -> None:
 
         if threads:
             torch.set_num_threads(threads)
-        facts = teach(
+        teach(
             recipe_file(recipe), data, out, base=base, seed=seed, resume=resume,
             machine=Machine(precision=precision, quiet=quiet, cpu=cpu), say=say,
         )  # fmt: skip
-        tell(f"{out}: test accuracy {100 * facts['test_accuracy']:.2f} %")

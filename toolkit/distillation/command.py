@@ -74,6 +74,7 @@ def distil_by_recipe(order: Order, say: Callable[[str], None]) -> dict[str, Any]
     recipe = Recipe.load(order.recipe)
     folder = data_folder(order.data, recipe, order.work)
     corpus = Corpus.read(recipe, folder, hub=order.data == "hub" or order.data.startswith("hub:"))
+    say = say if PartialState().is_main_process else _nothing
     say(f"{len(corpus.train)} labelled sentences, {len(corpus.unlabelled)} sources of unlabelled text")
     start = time.monotonic()
     base, teacher, tokenizer, told = _teacher(order, recipe, corpus)
@@ -102,7 +103,13 @@ def distil_by_recipe(order: Order, say: Callable[[str], None]) -> dict[str, Any]
     }
     if PartialState().is_main_process:
         write_student(trained, tokenizer, order.out, facts)
+    shown = ", ".join(f"{name.replace('_', ' ')} {100 * share:.2f} %" for name, share in facts["accuracy"].items())
+    say(f"{order.out}: on {facts['test_examples']} test sentences {shown}")
     return facts
+
+
+def _nothing(line: str) -> None:
+    """What processes other than the first say."""
 
 
 def teach(
@@ -127,6 +134,7 @@ def teach(
     if recipe.teacher is None:
         raise SpikeportError(f"recipe {recipe.name}: has no [teacher] table; add one")
     corpus = Corpus.read(recipe, data_folder(data, recipe, out), unlabelled=False)
+    say = say if PartialState().is_main_process else _nothing
     say(f"{len(corpus.train)} labelled sentences")
     start = time.monotonic()
     base = base or packaged_minilm()
@@ -140,6 +148,7 @@ def teach(
     facts = {**done, "test_accuracy": accuracy, "seconds": round(time.monotonic() - start)}
     if PartialState().is_main_process:
         write_done(out, facts)
+    say(f"{out}: {100 * accuracy:.2f} % of {len(corpus.test)} test sentences")
     return facts
 
 

@@ -44,3 +44,9 @@ def test_nothing_heavy_is_loaded_for_help(repository: Path, tmp_path: Path) -> N
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=True)
     assert not {"torch", "transformers", "nir", "lava", "snntorch", "h5py"} & set(ended.stderr.decode().split())
+
+
+def test_launchers_find_the_command_as_a_module(repository: Path) -> None:
+    words = [sys.executable, "-m", "toolkit", "profiles", "list", "--json"]
+    ended = subprocess.run(words, cwd=repository, capture_output=True, timeout=120, check=False)
+    assert ended.returncode == 0 and b"loihi2" in ended.stdout, ended.stderr
