@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from toolkit.bundle.manifest import sha256
 from toolkit.distillation.corpus import Example
@@ -269,7 +269,7 @@ def _teacher(
 
 def teacher_facts(folder: Path) -> dict[str, Any]:
     """Name and sizes of a teacher, for energy baselines and the card."""
-    config = AutoModelForSequenceClassification.from_pretrained(folder).config
+    config = AutoConfig.from_pretrained(folder)
     minilm = (config.hidden_size, config.num_hidden_layers) == (384, 6)
     return {
         "name": "teacher (all-MiniLM-L6-v2's shape)" if minilm else "teacher",

@@ -16,7 +16,6 @@ def student_card(folder: Path) -> str:
     validation: dict[str, float] = facts["validation_accuracy"]  # type: ignore[assignment]
     baseline = facts.get("naive_bayes_test")
     naive_bayes = "not given" if baseline is None else f"{100 * float(str(baseline)):.2f} %"
-    teacher: dict[str, float] = facts["teacher"]  # type: ignore[assignment]
     mark = (
         "carries the published demo key's watermark (it proves nothing: anybody has the key)"
         if facts.get("watermarked")
@@ -29,7 +28,7 @@ Integer form: int16 encoder tables, 8-bit even weights, T = {config.steps} steps
 
 | form | test accuracy ({facts["test_examples"]} sentences) | validation |
 |---|---|---|
-| teacher ({teacher["steps"]} steps) | {100 * test["teacher"]:.2f} % | {100 * teacher["validation_accuracy"]:.2f} % |
+{_teacher_row(facts.get("teacher"), test)}
 | student, float | | {100 * validation["float"]:.2f} % |
 | **student, integer** | **{100 * test["integer"]:.2f} %** | {100 * validation["integer"]:.2f} % |
 | naive Bayes, for comparison | {naive_bayes} | |
@@ -43,3 +42,12 @@ Training data: {facts["data_licence"]}
 
 Weights sha256: `{student_hash(folder)}`
 """
+
+
+def _teacher_row(teacher: object, test: dict[str, float]) -> str:
+    """The teacher's line; one that came ready has no steps and no validation figure of ours."""
+    if not isinstance(teacher, dict):
+        return "| no teacher: trained on the labels alone | | |"
+    steps = f" ({teacher['steps']} steps)" if "steps" in teacher else ""
+    best = f"{100 * teacher['validation_accuracy']:.2f} %" if "validation_accuracy" in teacher else "not measured"
+    return f"| teacher{steps} | {100 * test['teacher']:.2f} % | {best} |"
