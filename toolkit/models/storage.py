@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from toolkit.errors import SpikeportError
+from toolkit.models import spikebert_lowering
 from toolkit.models.configuration import StudentConfig
 from toolkit.models.encoder import INT16
 from toolkit.models.layers import IntegerLinear, Integers
@@ -70,6 +71,8 @@ def load_facts(folder: Path) -> dict[str, object]:
         raise SpikeportError(f"{path}: no such file; name a student folder written by spikeport") from None
     except (OSError, ValueError) as error:
         raise SpikeportError(f"{path}: not readable as JSON ({error}); copy the file again") from None
+    if isinstance(content, dict) and content.get("model_type") == spikebert_lowering.MODEL_TYPE:
+        spikebert_lowering.refuse_lowering(folder)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise SpikeportError(f"{path}: format {found!r}, this version reads {FORMAT!r}; upgrade spikeport")

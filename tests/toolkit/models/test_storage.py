@@ -203,3 +203,9 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(SpikeportError, match="file"):
         load_student(tmp_path / "file")
+
+
+def test_a_spikebert_folder_is_refused_for_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "spikebert"}', encoding="utf-8")
+    with pytest.raises(SpikeportError, match="LayerNorm"):
+        load_student(tmp_path)
