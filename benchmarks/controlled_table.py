@@ -2,8 +2,8 @@
 
     python benchmarks/controlled_table.py --data DATA --base BERT --teacher runs/sst2/teacher
 
-Every row trains a 2 x 128 student on the same sentences with the same number of steps, batch size and
-seed, and keeps the weights that are best on the validation split. Two figures: accuracy on the validation
+Every row trains a student of one block of 128 on the same sentences with the same number of steps, batch
+size and seed, and keeps the weights that are best on the validation split. Two figures: accuracy on the validation
 split, and agreement with the teacher on sentences that no student saw, which resolves smaller differences.
 """
 
@@ -30,7 +30,8 @@ from toolkit.distillation.prepare import Corpus, prepare
 from toolkit.distillation.recipe import Recipe
 from toolkit.distillation.trainer import Machine
 
-STEPS = {"stage1": 200, "stage2": 500, "stage3": 200}
+STEPS = {"stage2": 240, "stage3": 80}
+WITH_STAGE1 = {"stage1": 60, "stage2": 180, "stage3": 80}  # as many steps in all
 ROWS, UNSEEN = 24_000, 3_000
 
 BASE: dict[str, Any] = {
@@ -44,36 +45,52 @@ BASE: dict[str, Any] = {
         "unlabelled": ["movie_reviews/train.txt"],
     },
     "teacher": {"learning_rate": 1e-4, "tokens": 64},
-    "student": {"width": 128, "layers": 2, "heads": 4, "tokens": 64, "steps": 4, "window": 3},
-    "stage1": {"steps": STEPS["stage1"], "learning_rate": 2e-3, "features": 1.0, "embeddings": 0.1},
+    "student": {"width": 128, "layers": 1, "heads": 4, "tokens": 64, "steps": 4, "window": 3},
     "stage2": {
-        "steps": STEPS["stage2"], "learning_rate": 2e-3,
+        "steps": STEPS["stage2"], "learning_rate": 2e-3, "evaluations": 3, "word_rate": 0.1,
         "logits": 1.0, "labels": 0.2, "features": 0.1, "embeddings": 0.1,
     },
-    "stage3": {"steps": STEPS["stage3"], "learning_rate": 4e-4, "logits": 1.0, "labels": 0.2},
+    "stage3": {
+        "steps": STEPS["stage3"], "learning_rate": 4e-4, "evaluations": 2, "word_rate": 0.1,
+        "logits": 1.0, "labels": 0.2,
+    },
 }  # fmt: skip
+STAGE1 = {"steps": WITH_STAGE1["stage1"], "learning_rate": 2e-3, "features": 1.0, "embeddings": 0.1, "word_rate": 0.1}
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "all of it": {},
-    "LayerNorm instead of BatchNorm (float)": {"student": {"norm": "layer"}, "stage3": None},
+    "base: 1 x 128, T = 4, ssa": {},
+    "word table at the full learning rate": {"stage2": {"word_rate": 1.0}, "stage3": {"word_rate": 1.0}},
+    "word table frozen": {
+        "stage2": {"word_rate": 0.0, "embeddings": 0.0}, "stage3": {"word_rate": 0.0},
+    },
+    "feed-forward part half as wide": {"student": {"expansion": 2}},
+    "T = 2": {"student": {"steps": 2}},
+    "T = 1": {"student": {"steps": 1}},
     "BatchNorm, float": {"stage3": None},
-    "no positions": {"student": {"positions": "none", "window": 1}},
+    "LayerNorm, float": {"student": {"norm": "layer"}, "stage3": None},
+    "T = 8, float": {"student": {"steps": 8}, "stage3": None},
     "positions, no window": {"student": {"window": 1}},
     "window, no positions": {"student": {"positions": "none"}},
-    "sdsa instead of ssa": {"student": {"attention": "sdsa", "attention_threshold": 1}},
-    "without stage 1": {"stage1": None},
-    "without stage 2 (labels only)": {"stage2": {"logits": 0.0, "features": 0.0, "embeddings": 0.0, "labels": 1.0}},
+    "no positions, no window": {"student": {"positions": "none", "window": 1}},
+    "sdsa": {"student": {"attention": "sdsa", "attention_threshold": 1}},
+    "with stage 1": {"stage1": STAGE1, "stage2": {"steps": WITH_STAGE1["stage2"]}},
+    "with stage 1, its features alone": {
+        "stage1": {**STAGE1, "embeddings": 0.0}, "stage2": {"steps": WITH_STAGE1["stage2"]},
+    },
+    "without distillation (labels alone)": {
+        "stage2": {"logits": 0.0, "features": 0.0, "embeddings": 0.0, "labels": 1.0},
+        "stage3": {"logits": 0.0, "labels": 1.0},
+    },
     "without stage 3 (rounded only)": {"stage3": {"learning_rate": 1e-12}},
     "without the logit loss": {"stage2": {"logits": 0.0}, "stage3": {"logits": 0.0}},
-    "without the feature loss in stage 2": {"stage2": {"features": 0.0}},
-    "without the embedding loss": {"stage1": {"embeddings": 0.0}, "stage2": {"embeddings": 0.0}},
+    "without the feature loss": {"stage2": {"features": 0.0}},
+    "without the embedding loss": {"stage2": {"embeddings": 0.0}},
     "without cross-entropy": {"stage2": {"labels": 0.0}, "stage3": {"labels": 0.0}},
     "word table of the raw teacher": {"distil": {"words": "raw"}},
-    "random word table": {"distil": {"words": "random"}},
-    "T = 1": {"student": {"steps": 1}},
-    "T = 2": {"student": {"steps": 2}},
-    "T = 8 (float)": {"student": {"steps": 8}, "stage3": None},
-}
+    "random word table, at the full rate": {
+        "distil": {"words": "random"}, "stage2": {"word_rate": 1.0}, "stage3": {"word_rate": 1.0},
+    },
+}  # fmt: skip
 
 
 def recipe_of(changes: dict[str, Any]) -> Recipe:
@@ -127,7 +144,7 @@ def run(name: str, args: argparse.Namespace) -> dict[str, Any]:
         machine=Machine(quiet=True, cpu=True), seed=args.seed, resume=True,
     )  # fmt: skip
     seconds = time.monotonic() - start
-    said = teacher_says(args.teacher, tokenizer, unseen)
+    said = teacher_says(args.teacher, tokenizer, unseen, args.work / "unseen.json")
     agreement = answered_right(trained.student, tokenizer, said, recipe.tokens)
     return {
         "variant": name,
@@ -137,7 +154,7 @@ def run(name: str, args: argparse.Namespace) -> dict[str, Any]:
         "validation_float": trained.floating,
         "agreement": sum(agreement) / len(agreement),
         "unseen_sentences": len(unseen),
-        "steps": {k: v for k, v in STEPS.items() if k in recipe.stages},
+        "steps": {name: stage.training.steps for name, stage in recipe.stages.items()},
         "seconds": round(seconds),
     }
 
@@ -163,16 +180,17 @@ def uses_features(recipe: Recipe) -> bool:
     return any(recipe.stages[s].losses.features > 0 for s in ("stage2", "stage3") if s in recipe.stages)
 
 
-def teacher_says(teacher: Path, tokenizer: Any, texts: list[str]) -> list[Example]:
-    """The sentences with the teacher's own answers as labels."""
-    oracle = Oracle(teacher, [], head=True, max_tokens=64)
-    answers: list[Example] = []
-    for start in range(0, len(texts), 128):
-        part = texts[start : start + 128]
-        ids, mask = pad(encode(tokenizer, part, 64)["input_ids"])
-        labels = oracle(ids, mask).logits.argmax(-1).tolist()
-        answers += [Example(text, label) for text, label in zip(part, labels, strict=True)]
-    return answers
+def teacher_says(teacher: Path, tokenizer: Any, texts: list[str], kept: Path) -> list[Example]:
+    """The sentences with the teacher's own answers as labels; asked once, then read from ``kept``."""
+    if not kept.exists():
+        oracle = Oracle(teacher, [], head=True, max_tokens=64)
+        labels: list[int] = []
+        for start in range(0, len(texts), 128):
+            ids, mask = pad(encode(tokenizer, texts[start : start + 128], 64)["input_ids"])
+            labels += oracle(ids, mask).logits.argmax(-1).tolist()
+        kept.write_text(json.dumps(labels), encoding="utf-8")
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    return [Example(text, label) for text, label in zip(texts, found, strict=True)]
 
 
 def slug(name: str) -> str:

@@ -25,6 +25,8 @@ from toolkit.distillation.recipe import AugmentRecipe, Recipe
 from toolkit.distillation.streaming import HUB, TextStream
 from toolkit.errors import SpikeportError
 
+DRAWN_FROM = 100_000  # sentences of a source held at a time, 20 MB of reviews
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -162,9 +164,21 @@ def _ask(
         new = augmented(recipe, recipe.augment, corpus.train, str(tokenizer.mask_token or "[MASK]"))
         ask("augmented", new, [UNLABELLED] * len(new))
     if recipe.data.unlabelled_lines and corpus.unlabelled:
-        lines = list(islice(TextStream(corpus.unlabelled).epoch(0), recipe.data.unlabelled_lines))
+        lines = unlabelled_lines(corpus.unlabelled, recipe.data.unlabelled_lines)
         ask("unlabelled", lines, [UNLABELLED] * len(lines))
     return parts
+
+
+def unlabelled_lines(sources: Sequence[str], wanted: int) -> list[str]:
+    """Sentences from all sources in equal shares; a source that has fewer leaves the rest to those behind it.
+
+    Drawn from the first ``DRAWN_FROM`` sentences of a source at least, because files come sorted: by label, by topic.
+    """
+    lines: list[str] = []
+    for i, source in enumerate(sources):
+        share = (wanted - len(lines)) // (len(sources) - i)
+        lines += islice(TextStream([source], buffer=DRAWN_FROM).epoch(0), share)
+    return lines
 
 
 def augmented(recipe: Recipe, augment: AugmentRecipe, train: Sequence[Example], mask_token: str) -> list[str]:

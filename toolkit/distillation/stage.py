@@ -14,7 +14,14 @@ from torch.utils.data import Dataset
 
 from toolkit.distillation.objective import Objective
 from toolkit.distillation.oracle import Oracle
-from toolkit.distillation.trainer import Machine, StageRecipe, StageTrainer, arguments, latest_checkpoint
+from toolkit.distillation.trainer import (
+    Machine,
+    StageRecipe,
+    StageTrainer,
+    arguments,
+    latest_checkpoint,
+    word_table_of,
+)
 from toolkit.errors import SpikeportError
 
 FINAL, DONE, STARTED = "final.safetensors", "done.json", "started.json"
@@ -57,7 +64,10 @@ def run_stage(
     args = arguments(recipe, machine, folder, rows=rows, seed=seed, validate=validation is not None)
     if args.process_index == 0:
         write_whole(folder / STARTED, _identity(objective, recipe, seed, rows))
-    trainer = trainer_type(objective, args, train=train, validation=validation, teacher=teacher)
+    word_table_of(objective).requires_grad_(recipe.word_rate > 0)
+    trainer = trainer_type(
+        objective, args, train=train, validation=validation, teacher=teacher, word_rate=recipe.word_rate
+    )
     best = trainer.run(resume=resume)
     objective.to("cpu")
     if trainer.is_world_process_zero():

@@ -33,7 +33,14 @@ WHOLE = ("model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.jso
 
 @dataclass(frozen=True)
 class StageRecipe:
-    """Hyper-parameters of one training; ``steps`` ends it where the rows are a stream without a length."""
+    """Hyper-parameters of one training.
+
+    Attributes:
+        steps: ends it where the rows are a stream without a length, or earlier than the epochs would.
+        evaluations: looks at the validation rows, evenly spaced.
+        word_rate: learning rate of a student's word table in units of ``learning_rate``; at 0 it stays as it
+            began. Words that training does not show do not move: a table that moves fast leaves them behind.
+    """
 
     learning_rate: float
     epochs: float = 1.0
@@ -44,11 +51,16 @@ class StageRecipe:
     warmup: float = 0.05
     evaluations: int = 8
     clip: float = 1.0
+    word_rate: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "epochs", "batch_size", "accumulation", "evaluations", "clip"):
             if not getattr(self, name) > 0:
                 raise SpikeportError(f"recipe: {name} = {getattr(self, name)}: must be above 0; correct the recipe")
+        if not 0 <= self.word_rate < math.inf:
+            raise SpikeportError(
+                f"recipe: word_rate = {self.word_rate}: must not be negative nor endless; 0 to 1 is usual"
+            )
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,7 @@ class StageTrainer(Trainer):
 
     Args:
         teacher: asked about every batch that does not carry its answers.
+        word_rate: learning rate of word tables in units of the others' (see ``StageRecipe``).
         remaining: those of ``transformers.Trainer``.
     """
 
@@ -123,8 +136,9 @@ class StageTrainer(Trainer):
         train: Dataset[Any],
         validation: Dataset[Any] | None = None,
         teacher: Oracle | None = None,
+        word_rate: float = 1.0,
     ) -> None:
-        self.teacher = teacher
+        self.teacher, self.word_rate = teacher, word_rate
         super().__init__(
             model=model,
             args=args,
@@ -148,6 +162,19 @@ class StageTrainer(Trainer):
         """Matrices decay; tables, gains, biases and thresholds do not."""
         tables = {id(p) for module in model.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
         return [name for name, p in model.named_parameters() if p.ndim > 1 and id(p) not in tables]
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """As Trainer's, with the word table in a group of its own where its rate is another."""
+        created = self.optimizer is not None
+        optimizer = super().create_optimizer(model)
+        words = word_table_of(self.model).weight
+        if created or self.word_rate == 1.0 or not words.requires_grad:
+            return optimizer
+        for group in optimizer.param_groups:
+            group["params"] = [p for p in group["params"] if p is not words]
+        rate = self.word_rate * self.args.learning_rate
+        optimizer.add_param_group({"params": [words], "lr": rate, "weight_decay": 0.0})
+        return optimizer
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -208,6 +235,12 @@ class StageTrainer(Trainer):
         start = latest_checkpoint(Path(str(self.args.output_dir))) if resume else None
         self.train(resume_from_checkpoint=str(start) if start else None)
         return self.state.best_metric if self.eval_dataset is not None else None
+
+
+def word_table_of(model: nn.Module) -> nn.Embedding:
+    """Word table of a classifier, or of the student in an objective."""
+    table: nn.Embedding = getattr(model, "student", model).get_input_embeddings()  # type: ignore[operator]
+    return table
 
 
 def arguments(

@@ -69,6 +69,7 @@ epochs = 2
 batch_size = 8
 evaluations = 4
 learning_rate = 1e-2
+word_rate = 0.5
 logits = 1.0
 labels = 0.2
 features = 0.1
