@@ -126,6 +126,28 @@ def main() -> None:
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     rows.sort(key=lambda row: list(VARIANTS).index(row["variant"]))
     args.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    print(table(rows))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown, one line per variant; means over seeds."""
+    lines = [
+        "| variant | form | validation, float | validation, integer | agreement with teacher | seeds | training, s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        runs = [row for row in rows if row["variant"] == name]
+        integer = f"{_mean(runs, 'validation'):.1f}" if runs[0]["form"] == "integer" else ""
+        lines.append(
+            f"| {name} | {runs[0]['form']} | {_mean(runs, 'validation_float'):.1f} | {integer} | "
+            f"{_mean(runs, 'agreement'):.1f} | {len(runs)} | {sum(run['seconds'] for run in runs) / len(runs):.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def _mean(runs: list[dict[str, Any]], field: str) -> float:
+    """In per cent."""
+    return 100 * sum(run[field] for run in runs) / len(runs)
 
 
 def run(name: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -136,7 +158,7 @@ def run(name: str, args: argparse.Namespace) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(args.teacher)
     prepared = prepare(
         recipe, corpus, tokenizer, base=args.base, teacher=args.teacher,
-        work=args.work / f"answers-{int(uses_features(recipe))}",
+        work=args.work / "answers",
     )  # fmt: skip
     start = time.monotonic()
     trained = distil(
@@ -173,11 +195,6 @@ def split(corpus: Corpus) -> tuple[list[str], Corpus]:
 def long(text: str) -> bool:
     """Whether a phrase is more than common words in a row."""
     return len(text.split()) > 3
-
-
-def uses_features(recipe: Recipe) -> bool:
-    """Whether stage 2 or 3 needs the teacher's hidden states kept."""
-    return any(recipe.stages[s].losses.features > 0 for s in ("stage2", "stage3") if s in recipe.stages)
 
 
 def teacher_says(teacher: Path, tokenizer: Any, texts: list[str], kept: Path) -> list[Example]:

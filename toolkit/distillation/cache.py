@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from toolkit.distillation.oracle import Oracle
@@ -97,6 +100,18 @@ def build_cache(
         np.save(out / "segments.npy", _joined(segments, np.uint8))
     (out / "done.json").write_text(json.dumps({"fingerprint": mark, "features": features, "sentences": len(rows)}))
     return load_cache(out)
+
+
+def kept_word_vectors(oracle: Oracle, vocabulary: int, cls: int | None, sep: int | None, out: Path) -> Tensor:
+    """``oracle.word_vectors``, asked once for all students: from ``out`` where it holds just these, (V, H) float32."""
+    mark = hashlib.sha256(f"{oracle.identity} {vocabulary} {cls} {sep}".encode()).hexdigest()
+    path = out / f"words-{mark[:16]}.npy"
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}.npy")  # a process killed while it writes leaves nothing under the name
+        np.save(new, oracle.word_vectors(vocabulary, cls, sep).numpy())
+        new.replace(path)
+    return torch.from_numpy(np.load(path))
 
 
 def load_cache(folder: Path) -> TeacherCache:

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from transformers import AutoConfig, PreTrainedTokenizerBase
 
 from toolkit.distillation.augmentation import Augmenter
-from toolkit.distillation.cache import TeacherCache, build_cache
+from toolkit.distillation.cache import TeacherCache, build_cache, kept_word_vectors
 from toolkit.distillation.corpus import UNLABELLED, Example, read_examples
 from toolkit.distillation.encode import encode, encode_examples
 from toolkit.distillation.lessons import Answers, Lessons
@@ -126,7 +126,7 @@ def prepare(
     check_words(raw.model, tokenizer, base)
     raw_words = raw.model.get_input_embeddings().weight.detach().float().cpu()
     words = {
-        "tuned": lambda: tuned.word_vectors(len(tokenizer), tokenizer.cls_token_id, tokenizer.sep_token_id),
+        "tuned": lambda: kept_word_vectors(tuned, len(tokenizer), tokenizer.cls_token_id, tokenizer.sep_token_id, work),
         "raw": lambda: raw_words,
         "random": lambda: None,
     }[recipe.distil.words]()

@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 from transformers import BertConfig, BertForSequenceClassification
 
 from toolkit.distillation import cache as cache_module
-from toolkit.distillation.cache import build_cache, load_cache
+from toolkit.distillation.cache import build_cache, kept_word_vectors, load_cache
 from toolkit.distillation.lessons import Answers, Lesson, Lessons, collate
 from toolkit.distillation.oracle import Oracle, layer_map
 from toolkit.errors import SpikeportError
@@ -242,3 +242,16 @@ def test_word_vectors_are_the_last_states_of_single_words(teacher: Path) -> None
         np.testing.assert_allclose(vectors[word], alone(teacher, [2, word, 3], None)[1][-1][1], rtol=1e-4, atol=1e-5)
     bare = oracle(teacher).word_vectors(30, None, None)
     np.testing.assert_allclose(bare[7], alone(teacher, [7], None)[1][-1][0], rtol=1e-4, atol=1e-5)
+
+
+def test_word_vectors_are_the_last_hidden_state_of_a_token_alone_and_asked_once(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = kept_word_vectors(oracle(teacher), 30, 2, 3, tmp_path)
+    for token in (0, 7, 29):
+        _, states = alone(teacher, [2, token, 3], None)
+        np.testing.assert_allclose(kept[token], states[-1][1], atol=1e-5)
+    monkeypatch.setattr(Oracle, "word_vectors", lambda *_: pytest.fail("asked again"))
+    assert torch.equal(kept_word_vectors(oracle(teacher), 30, 2, 3, tmp_path), kept)
+    with pytest.raises(pytest.fail.Exception, match="asked again"):  # other special tokens are another question
+        kept_word_vectors(oracle(teacher), 30, 4, 3, tmp_path)
