@@ -51,12 +51,19 @@ def random_graph(
     return build.finish(build.junction("readout", readout, biased), {"steps": 4, "made": "by a test"})
 
 
-def random_spikes(seed: int, graph: Graph, samples: int = 3, steps: int = 4) -> NDArray[np.bool_]:
-    """Sentences of every length, silent behind their end; the last channel is their valid train."""
+def random_spikes(
+    seed: int, graph: Graph, samples: int = 3, steps: int = 4, *, holes: bool = False
+) -> NDArray[np.bool_]:
+    """Sentences of every length, silent behind their end; the last channel is their valid train.
+
+    With ``holes`` that train is silent now and then where the code is not, which no encoder sends.
+    """
     rng = np.random.default_rng(seed)
     channels, _, tokens = graph.nodes[graph.input].shape  # type: ignore[union-attr]
     spikes = rng.random((samples, steps, channels, tokens)) < 0.5
     spikes[:, :, -1] = True
+    if holes:
+        spikes[:, :, -1] &= rng.random((samples, steps, tokens)) < 0.5
     for sample in range(samples):
         spikes[sample, :, :, 1 + (sample + seed) % tokens :] = False
     return spikes

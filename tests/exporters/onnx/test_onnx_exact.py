@@ -24,12 +24,13 @@ from tests.exporters.onnx.integers import FORMS, assert_equal, expected, named, 
     tokens=st.integers(1, 6),
     window=st.integers(1, 3),
     steps=st.integers(1, 4),
+    holes=st.booleans(),
 )
 def test_random_graphs_equal_plain_integers(
-    form: str, kind: str, seed: int, span: tuple[int, int], tokens: int, window: int, steps: int
+    form: str, kind: str, seed: int, span: tuple[int, int], tokens: int, window: int, steps: int, holes: bool
 ) -> None:
     graph = random_graph(seed, kind, tokens=tokens, window=window, span=span)
-    spikes = random_spikes(seed, graph, steps=steps)
+    spikes = random_spikes(seed, graph, steps=steps, holes=holes)
     assert_equal(run_form(graph, spikes, form), expected(graph, spikes))
 
 
@@ -49,7 +50,7 @@ def test_the_reference_is_alive_and_the_simulator_agrees_with_it(kind: str) -> N
 
 def test_an_sdsa_node_means_what_its_body_of_gates_means() -> None:
     graph = random_graph(4, "sdsa", tokens=6)
-    spikes = random_spikes(4, graph, samples=8)
+    spikes = random_spikes(4, graph, samples=8, holes=True)
     body = simulate(graph, spikes, arithmetic="real", expand_attention=True, device="cpu")
     np.testing.assert_array_equal(run_form(graph, spikes, "scan")[0], body.logits.numpy())
 
