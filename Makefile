@@ -25,7 +25,7 @@ lint: env
 	$(PYTHON) -m mypy
 
 env:
-	@tools/setup.sh env dev train snntorch sign augment
+	@tools/setup.sh env dev train snntorch onnx sign augment
 
 lava-env:
 	@tools/setup.sh lava

@@ -8,6 +8,7 @@ import typer
 
 from toolkit import students
 from toolkit.cli.classify_verb import BUNDLE
+from toolkit.cli.export_onnx_verb import export_onnx
 from toolkit.cli.io import cut, emit, say, tell
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     export = typer.Typer(help="Write a student for a target.", no_args_is_help=True)
     export.command("nir")(export_nir)
     export.command("lava")(export_lava)
+    export.command("onnx")(export_onnx)
     app.add_typer(export, name="export")
     app.command()(encode)
     app.command()(simulate)
