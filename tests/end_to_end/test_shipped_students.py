@@ -132,12 +132,14 @@ def test_real_lava_gives_the_same_spikes_by_the_command_line(
     bundles: dict[Path, Bundle], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = bundles[students.MARKED].folder
-    status = run(["verify", str(folder), "--student", str(students.MARKED), "--samples", "4", "--json"])
+    backends = ["--backend", "simulator", "--backend", "onnx", "--backend", "lava"]
+    status = run(["verify", str(folder), "--against", str(students.MARKED), "--samples", "4", "--json", *backends])
     report = json.loads(capsys.readouterr().out)
     assert status == 0 and report["left_out"] == []
-    torch, lava = report["equivalence"]
-    assert (torch["backend"], lava["backend"], lava["version"]) == ("torch", "lava", "0.10.0")
-    assert lava["samples"] == 4 and lava["layers"] == torch["layers"]
+    simulator, onnx, lava = report["equivalence"]
+    assert (simulator["backend"], onnx["backend"], lava["backend"]) == ("simulator", "onnx", "lava")
+    assert lava["version"] == "0.10.0" and lava["samples"] == 4
+    assert lava["layers"] == simulator["layers"] == onnx["layers"]
     assert (lava["spike_mismatches"], lava["logit_mismatches"]) == (0, 0)
 
 

@@ -1,4 +1,4 @@
-"""Verbs on bundles: ``export``, ``encode``, ``simulate``, ``verify``."""
+"""Verbs on bundles: ``export``, ``encode``, ``simulate``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(export, name="export")
     app.command()(encode)
     app.command()(simulate)
-    app.command()(verify)
 
 
 def export_nir(
@@ -110,37 +109,3 @@ def simulate(
         f"{result['spikes_per_inference']:.0f} spikes and {result['synops_per_inference']:.0f} synaptic "
         "operations per inference"
     )
-
-
-def verify(
-    bundle: Path = typer.Argument(help="Bundle folder."),
-    student: Path = STUDENT,
-    samples: int = typer.Option(32, min=1, help="Sentences to compare."),
-    lava: bool = typer.Option(True, help="Run real Lava as well."),
-    json: bool = JSON,
-) -> None:
-    """Compare torch and Lava with the simulator, spike by spike; exit status 1 on any difference."""
-    from toolkit.bundle.reader import open_bundle
-    from toolkit.demo.function import check_golden, compare_backends
-    from toolkit.demo.run import SENTENCES
-    from toolkit.distillation.corpus import read_examples
-    from toolkit.errors import SpikeportError
-
-    texts = [e.text for e in read_examples(SENTENCES)]
-    if samples > len(texts):
-        raise SpikeportError(f"--samples {samples}: {len(texts)} sentences are shipped; ask for fewer")
-    opened = open_bundle(bundle)
-    check_golden(opened)
-    arrival = compare_backends(opened, student, opened.encoder.encode(texts[:samples]), say, lava=lava)
-    entries = [entry.to_dict() for entry in arrival.equivalence]
-    emit({"equivalence": entries, "left_out": arrival.left_out}, json)
-    for entry in arrival.equivalence:
-        tell(
-            f"{entry.backend} {entry.version}: {entry.spike_mismatches} of {entry.spikes_compared} spikes and "
-            f"{entry.logit_mismatches} of {entry.logits_compared} logits differ ({entry.samples} sentences)"
-        )
-    for missing in arrival.left_out:
-        tell(f"{missing['what']} left out: {missing['why']}; {missing['next_step']}")
-    failed = any(entry.get("failed") for entry in arrival.left_out)
-    if failed or not all(entry.holds for entry in arrival.equivalence):
-        raise typer.Exit(1)

@@ -21,6 +21,7 @@ from toolkit.cli import (
     doctor_verb,
     energy_verb,
     teacher_verb,
+    verify_verb,
     watermark_verbs,
 )
 
@@ -37,6 +38,7 @@ for verbs in (
     doctor_verb,
     classify_verb,
     bundle_verbs,
+    verify_verb,
     energy_verb,
     watermark_verbs,
     teacher_verb,

@@ -77,22 +77,26 @@ def left_out(what: str, error: Exception) -> dict[str, Any]:
 
 def _with_torch(bundle: Bundle, folder: Path, batch: EncodedBatch, say: Callable[[str], None]) -> Arrival:
     """The simulator's run as the reference, and the student itself against it."""
-    student = _torch(bundle, folder)
-    if student_hash(folder) != bundle.manifest.student_sha256:
-        say(f"{folder}: not the weights that {bundle.folder} was made from, by their sha256")
+    student = torch_student(bundle, folder, say)
     arrival = Arrival([], {"simulator": Simulator(bundle.graph).run(batch, record=True)}, [])
     say(f"torch student, {len(batch)} sentences")
     _add(arrival, bundle, student, batch)
     return arrival
 
 
-def _torch(bundle: Bundle, folder: Path) -> TorchStudent:
-    """The student itself; its weights may differ from the bundle's, its shape may not."""
+def torch_student(bundle: Bundle, folder: Path, say: Callable[[str], None]) -> TorchStudent:
+    """The student itself; its weights may differ from the bundle's, which is said, its shape may not.
+
+    Raises:
+        SpikeportError: no student, or one of another shape.
+    """
     backend = TorchStudent(folder)
     if backend.student.config != bundle.manifest.config:
         raise SpikeportError(
             f"{folder}: a student of another shape than the one {bundle.folder} was made from; name that one"
         )
+    if student_hash(folder) != bundle.manifest.student_sha256:
+        say(f"{folder}: not the weights that {bundle.folder} was made from, by their sha256")
     return backend
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,33 @@ def compare(
         logits_compared=int(wrong_logits.size),
         first_difference=first,
         seconds=seen.seconds,
+    )
+
+
+def joined(parts: Sequence[Equivalence]) -> Equivalence:
+    """One comparison from those of successive sentences, each of at least one.
+
+    Args:
+        parts: of the same backend and layers, in order of the sentences.
+    """
+    first = None
+    start = 0
+    for part in parts:
+        if first is None and part.first_difference is not None:
+            first = {**part.first_difference, "sample": part.first_difference["sample"] + start}
+        start += part.samples
+    layers = [
+        {"name": rows[0]["name"], **{key: sum(row[key] for row in rows) for key in ("compared", "mismatches")}}
+        for rows in zip(*(part.layers for part in parts), strict=True)
+    ]
+    return replace(
+        parts[0],
+        samples=start,
+        layers=layers,
+        logit_mismatches=sum(part.logit_mismatches for part in parts),
+        logits_compared=sum(part.logits_compared for part in parts),
+        first_difference=first,
+        seconds=sum(part.seconds for part in parts),
     )
 
 

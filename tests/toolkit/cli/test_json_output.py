@@ -94,7 +94,7 @@ def test_export_nir_for_other_lengths(command: Command, light: Path, tmp_path: P
     ended = command("classify", *SENTENCES[:2], "--bundle", out, "--json")
     logits, _ = run_student(light, *word_pieces(SENTENCES[:2], 8))
     assert [r["integer_logits"] for r in ended.json["results"]] == logits.sum(axis=(1, 3)).tolist()  # type: ignore[attr-defined]
-    verified = command("verify", out, "--student", light, "--samples", 4, "--no-lava", "--json")
+    verified = command("verify", out, "--against", light, "--samples", 4, "--backend", "simulator", "--json")
     assert verified.status == 0, verified.err
 
 

@@ -111,7 +111,7 @@ def test_rows_that_were_cut_are_said_to_a_person_too(
 
 @pytest.mark.parametrize("samples", [129, 10**9])
 def test_more_samples_than_are_shipped_are_refused(command: Command, light_bundle: Path, samples: int) -> None:
-    ended = command("verify", light_bundle, "--samples", samples, "--no-lava")
+    ended = command("verify", light_bundle, "--samples", samples, "--backend", "simulator")
     assert ended.status == 2 and f"--samples {samples}: 128 sentences" in ended.error
 
 
@@ -234,7 +234,7 @@ def test_a_student_of_another_shape_is_no_partner_for_verify(
 ) -> None:
     for name, shape in {"tokens": {"tokens": 4}, "width": {"width": 8}, "blocks": {"blocks": 2}}.items():
         student = write_student(tmp_path / name, **({"blocks": 1} | shape))  # type: ignore[arg-type]
-        ended = command("verify", light_bundle, "--student", student, "--no-lava", "--samples", 1)
+        ended = command("verify", light_bundle, "--against", student, "--backend", "simulator", "--samples", 1)
         assert ended.status == 2 and str(student) in ended.error, name
 
 

@@ -35,10 +35,12 @@ def first_difference(want: np.ndarray, have: np.ndarray) -> dict[str, int] | Non
 
 
 def test_equal_runs_end_with_status_0(command: Command, small: Path, small_bundle: Path) -> None:
-    ended = command("verify", small_bundle, "--student", small, "--samples", SAMPLES, "--no-lava", "--json")
-    assert ended.status == 0 and ended.json["left_out"] == []
+    ended = command(
+        "verify", small_bundle, "--against", small, "--samples", SAMPLES, "--backend", "simulator", "--json"
+    )
+    assert ended.status == 0 and ended.json["left_out"] == [] and ended.json["replay"] is None
     (entry,) = ended.json["equivalence"]  # type: ignore[misc]
-    assert entry["backend"] == "torch" and entry["samples"] == SAMPLES
+    assert entry["backend"] == "simulator" and entry["samples"] == SAMPLES and entry["holds"]
     assert (entry["spike_mismatches"], entry["logit_mismatches"], entry["first_difference"]) == (0, 0, None)
     _, spikes = run_student(small, *word_pieces(shipped(SAMPLES), 8))
     compared = {layer["name"]: layer["compared"] for layer in entry["layers"]}
@@ -72,7 +74,11 @@ def test_one_changed_number_is_found_where_numpy_finds_it(
     want_logits, want = run_student(small, ids, valid)
     have_logits, have = run_student(student, ids, valid)
 
-    ended = command("verify", small_bundle, "--student", student, "--samples", SAMPLES, "--no-lava", "--json")
+    replay = tmp_path / "replay.npz"
+    ended = command(
+        "verify", small_bundle, "--against", student, "--samples", SAMPLES, "--backend", "simulator",
+        "--replay", replay, "--json",
+    )  # fmt: skip
     assert ended.status == 1
     entry: dict[str, Any] = ended.json["equivalence"][0]  # type: ignore[index]
     wrong = {layer["name"]: layer["mismatches"] for layer in entry["layers"]}
@@ -81,16 +87,102 @@ def test_one_changed_number_is_found_where_numpy_finds_it(
     differing = [name for name in want if wrong[name]]
     layer = differing[0] if differing else "readout"
     assert layer == {"encoder": "code"}.get(tensor.split(".", maxsplit=1)[0], tensor.rpartition(".")[0])
-    pair = (want[layer], have[layer]) if differing else (want_logits, have_logits)
+    # The reference is the tampered student, what was seen is the bundle of the whole one.
+    pair = (have[layer], want[layer]) if differing else (have_logits, want_logits)
     expected = first_difference(*pair)
     assert expected is not None and entry["first_difference"] == {"layer": layer} | expected
     assert f"{entry['spike_mismatches']} of {entry['spikes_compared']} spikes" in ended.err
+    check_replay(replay, entry["first_difference"])
+
+
+def check_replay(path: Path, difference: dict[str, int]) -> None:
+    """The bundle's own weights on what the reference sent: with nothing before it wrong, what the bundle gave."""
+    with np.load(path, allow_pickle=False) as data:
+        held = dict(data)
+    assert {name: int(held[name]) for name in ("step", "expected", "seen")} == {
+        name: difference[name] for name in ("step", "expected", "seen")
+    }
+    current = np.zeros(difference["step"] + 1)
+    for name in {key.split("/")[1] for key in held if key.startswith("edge/")}:
+        part = held.get(f"edge/{name}/current")
+        current += held[f"edge/{name}/messages"] @ held[f"edge/{name}/weight"] if part is None else part
+    v, fired = 0.0, False
+    for value in current:
+        v = 0.0 if fired else v
+        v = (v + value) / 2
+        fired = v >= held["theta"]
+    if difference["layer"] not in ("code", "readout"):
+        assert int(fired) == difference["seen"] != difference["expected"]
+    if difference["layer"] == "readout":
+        assert current[-1] == difference["seen"]
 
 
 def test_an_sdsa_bundle_is_verified_too(command: Command, small_sdsa: Path, small_sdsa_bundle: Path) -> None:
-    ended = command("verify", small_sdsa_bundle, "--student", small_sdsa, "--samples", 3, "--no-lava", "--json")
+    ended = command(
+        "verify", small_sdsa_bundle, "--against", small_sdsa, "--samples", 3, "--json",
+        "--backend", "simulator", "--backend", "onnx", "--backend", "snntorch",
+    )  # fmt: skip
     assert ended.status == 0
-    assert ended.json["equivalence"][0]["student"] == "sdsa"  # type: ignore[index]
+    entries: list[dict[str, Any]] = ended.json["equivalence"]  # type: ignore[assignment]
+    assert [entry["backend"] for entry in entries] == ["simulator", "onnx", "snntorch"]
+    assert all(entry["student"] == "sdsa" and entry["holds"] for entry in entries)
+    assert len({json.dumps(entry["layers"]) for entry in entries}) == 1
+
+
+def test_a_bundle_is_a_reference_too_and_parts_make_the_whole(
+    command: Command, small: Path, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = Path(shutil.copytree(small, tmp_path / "student"))
+    weight = load_file(student / "student.safetensors")["block1.fc2.weight"]
+    for channel in range(len(weight)):
+        change_tensor(student, "block1.fc2.weight", (channel, 0), int(weight[channel, 0]) ^ 64)
+    other = tmp_path / "other"
+    assert command("export", "nir", other, "--student", student).status == 0
+    options = ("verify", small_bundle, "--against", other, "--samples", SAMPLES, "--backend", "onnx", "--json")
+    replay = ("--replay", tmp_path / "replay.npz")
+    whole = command(*options, *replay)
+    monkeypatch.setattr("toolkit.backends.choose.PART", 4)
+    parts = command(*options, *replay)
+    assert whole.status == parts.status == 1
+    (a,), (b,) = whole.json["equivalence"], parts.json["equivalence"]  # type: ignore[misc]
+    assert a["spike_mismatches"] > 0 and a["reference"] == f"simulator {other}"
+    for changing in ("seconds",):
+        a.pop(changing), b.pop(changing)
+    assert a == b
+    fraction = max(a["spike_mismatches"] / a["spikes_compared"], a["logit_mismatches"] / a["logits_compared"])
+    for tolerance, status in ((1.0001 * fraction, 0), (0.9999 * fraction, 1)):
+        assert command(*options, *replay, "--tolerance", tolerance).status == status
+
+
+def test_accuracy_and_wesr_stand_beside_the_spikes(
+    command: Command, small: Path, small_bundle: Path, tmp_path: Path
+) -> None:
+    texts = shipped(SAMPLES)
+    labels = run_student(small, *word_pieces(texts, 8))[0].sum(axis=(1, 3)).argmax(axis=1)
+    given = [int(label) if i else 1 - int(label) for i, label in enumerate(labels)]  # all right but the first
+    rows = tmp_path / "rows.tsv"
+    rows.write_text("text\tlabel\n" + "".join(f"{t}\t{n}\n" for t, n in zip(texts, given, strict=True)))
+    ended = command(
+        "verify", small_bundle, "--against", small, "--backend", "onnx", "--data", rows, "--samples", SAMPLES,
+        "--demo-key", "--json",
+    )  # fmt: skip
+    assert ended.status == 0
+    (entry,) = ended.json["equivalence"]  # type: ignore[misc]
+    assert entry["accuracy"] == entry["accuracy_reference"] == pytest.approx((SAMPLES - 1) / SAMPLES)
+    assert entry["wesr"] == entry["wesr_reference"] and 0 <= entry["wesr"] <= 1
+    assert entry["samples"] > SAMPLES  # the queries are compared spike by spike like all sentences
+
+
+def test_an_unknown_backend_is_refused(command: Command, small_bundle: Path) -> None:
+    ended = command("verify", small_bundle, "--backend", "abacus")
+    assert ended.status == 2 and "--backend abacus" in ended.error and "snntorch" in ended.error
+
+
+def test_a_stock_reader_asked_for_by_name_refuses_a_native_attention(
+    command: Command, small: Path, small_bundle: Path
+) -> None:
+    ended = command("verify", small_bundle, "--against", small, "--samples", 1, "--backend", "snntorch")
+    assert ended.status == 2 and "nir.read refuses it" in " ".join(ended.err.split())
 
 
 @pytest.mark.parametrize("interpreter", ["/nonexistent", sys.executable, "/bin/true"])
@@ -98,12 +190,13 @@ def test_without_lava_the_rest_runs_and_says_what_was_left_out(
     command: Command, small: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
 ) -> None:
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", interpreter)
-    ended = command("verify", small_bundle, "--student", small, "--samples", 2, "--json")
+    ended = command("verify", small_bundle, "--against", small, "--samples", 2, "--json")
     assert ended.status == 0
-    assert [entry["backend"] for entry in ended.json["equivalence"]] == ["torch"]  # type: ignore[attr-defined]
-    (missing,) = ended.json["left_out"]  # type: ignore[misc]
-    assert missing["what"] == "Lava" and "make lava-env" in missing["next_step"]
-    assert "Lava left out" in ended.err
+    ran = [entry["backend"] for entry in ended.json["equivalence"]]  # type: ignore[attr-defined]
+    assert ran[:2] == ["simulator", "onnx"] and "lava" not in ran
+    missing = {entry["what"]: entry for entry in ended.json["left_out"]}  # type: ignore[attr-defined]
+    assert "make lava-env" in missing["lava"]["next_step"]
+    assert "lava left out" in ended.err
 
 
 def test_where_lava_is_asked_for_by_name_its_absence_is_status_3(
@@ -124,7 +217,10 @@ def test_the_json_of_a_difference_is_still_one_object(
     student = Path(shutil.copytree(small, tmp_path / "student"))
     bias = load_file(student / "student.safetensors")["readout.bias"]
     change_tensor(student, "readout.bias", (0,), int(bias[0]) + 2)
-    ended = command("verify", small_bundle, "--student", student, "--samples", 1, "--no-lava", "--json")
+    ended = command(
+        "verify", small_bundle, "--against", student, "--samples", 1, "--backend", "simulator",
+        "--replay", tmp_path / "replay.npz", "--json",
+    )  # fmt: skip
     assert ended.status == 1
     assert json.loads(ended.out) == ended.json and ended.out.startswith("{") and ended.out.endswith("}\n")
     pieces = int(word_pieces(shipped(1), 8)[1].sum())
