@@ -16,6 +16,7 @@ nothing is taken off and nothing can fire. Proof, margins and sizes: ``docs/atte
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,13 @@ from exporters.nir.errors import GraphError
 from exporters.nir.graph import Graph
 from exporters.nir.size import BodySize
 
+Indices = NDArray[np.intp]
+
 # Half a count is 1 / (4N - 2) of a gate's input; its memory and float32 take at most 2.04e-5 of it, which
 # allows N <= 12255. The power of two below leaves half as much again.
 MAX_TOKENS = 2**13
 FLOAT32_EXACT = 2**24  # the sums N * d must be exact in float32
-# Channels of one block of outputs. Taking a bit off is a square matrix on them, for a stock convolution knows
+# Channels of one block. Taking a bit off is a square matrix on them, for a stock convolution knows
 # no diagonal: at 256 it costs a CPU about as much as updating the gates that it serves.
 BLOCK = 256
 
@@ -42,19 +45,14 @@ def ssa_body(width: int, heads: int, tokens: int) -> Graph:
     """
     if fault := ssa_fault(width, heads, tokens):
         raise GraphError(fault)
-    head_width = width // heads
     digits = max(3, len(str(ssa_size(width, heads, tokens).nodes - 1)))
     build = GraphBuilder(tokens, digits)
-    packed, total = build.input(3 * width), ""
-    for head in range(heads):
-        own = build.linear(f"h{head}_qkv", _cut(width, head_width, head), packed)
-        for first, outputs in _blocks(head_width):
-            name = f"h{head}_e{first}"
-            sums = _block(build, name, own, head_width, first, outputs)
-            place = np.zeros((width, outputs), np.float32)
-            place[head * head_width + first + np.arange(outputs), np.arange(outputs)] = 1.0
-            part = build.linear(f"{name}_place", place, sums)
-            total = build.junction(f"{name}_join", total, part) if total else part
+    packed, own, total = build.input(3 * width), "", ""
+    for block in _blocks(width // heads, heads):
+        if block.first == 0:
+            own = build.linear(f"{block.name}_qkv", _own(block, width), packed)
+        part = build.linear(f"{block.name}_place", _place(block, width), _sums(build, block, own))
+        total = build.junction(f"{block.name}_join", total, part) if total else part
     return build.finish(total, {})
 
 
@@ -80,15 +78,16 @@ def ssa_fault(width: int, heads: int, tokens: int) -> str | None:
 
 def ssa_size(width: int, heads: int, tokens: int) -> BodySize:
     """Size of :func:`ssa_body` without building it, for any sizes."""
-    head_width, bits = width // heads, tokens.bit_length()
-    gates = width * head_width * tokens * (1 + bits)
-    weights, nodes = 3 * head_width * 3 * width, 1
-    for _, outputs in _blocks(head_width):
-        channels = head_width * outputs
-        weights += 2 * channels * 3 * head_width + bits * outputs * channels
-        weights += (bits - 1) * channels**2 + width * outputs
-        nodes += 5 * bits + 3  # four to count, bits, values, sums, what is left; place and join
-    return BodySize(gates, heads * weights, heads * nodes + 1)  # input and output, and one join less
+    bits = tokens.bit_length()
+    gates = width * (width // heads) * tokens * (1 + bits)
+    weights, nodes = 0, 1  # input and output, and one join less than blocks
+    for block in _blocks(width // heads, heads):
+        if block.first == 0:
+            weights, nodes = weights + 3 * block.inputs * 3 * width, nodes + 1
+        weights += 2 * block.channels * 3 * block.inputs
+        weights += bits * block.sums * block.channels + (bits - 1) * block.channels**2 + width * block.sums
+        nodes += 5 * bits + 3  # four up to the counts; bits, values, sums, what is left; place and join
+    return BodySize(gates, weights, nodes)
 
 
 def bit_threshold(tokens: int, bit: int) -> float:
@@ -96,32 +95,79 @@ def bit_threshold(tokens: int, bit: int) -> float:
     return 1.0 + (2**bit - 0.5) / (2 * tokens - 1)
 
 
-def _blocks(head_width: int) -> Iterator[tuple[int, int]]:
-    """First output and number of outputs of each block of a head."""
-    step = max(1, BLOCK // head_width)
-    for first in range(0, head_width, step):
-        yield first, min(step, head_width - first)
+@dataclass(frozen=True)
+class _Block:
+    """``outputs`` channels from ``first`` on, of each of ``heads`` heads from ``head`` on."""
+
+    head_width: int
+    head: int
+    heads: int
+    first: int
+    outputs: int
+
+    @property
+    def name(self) -> str:
+        return f"h{self.head}_e{self.first}"
+
+    @property
+    def inputs(self) -> int:
+        """Channels of q, as of k and of v."""
+        return self.heads * self.head_width
+
+    @property
+    def sums(self) -> int:
+        """Channels of the result."""
+        return self.heads * self.outputs
+
+    @property
+    def channels(self) -> int:
+        """Gates per token and bit: (head, c, e), in this order."""
+        return self.inputs * self.outputs
+
+    def places(self) -> tuple[Indices, Indices, Indices]:
+        """Of each channel: c among the inputs, e among the inputs, e among the sums."""
+        head, c, e = np.indices((self.heads, self.head_width, self.outputs)).reshape(3, -1)
+        start = head * self.head_width
+        return start + c, start + self.first + e, head * self.outputs + e
 
 
-def _cut(width: int, head_width: int, head: int) -> NDArray[np.float32]:
-    """q, k and v of one head, (3d, 3D)."""
-    own = np.zeros((3, head_width, 3, width), np.float32)
+def _blocks(head_width: int, heads: int) -> Iterator[_Block]:
+    """Several heads a block where they are small, several blocks a head where they are large."""
+    together = max(1, BLOCK // head_width**2)
+    step = max(1, min(head_width, BLOCK // head_width))
+    for head in range(0, heads, together):
+        for first in range(0, head_width, step):
+            outputs = min(step, head_width - first)
+            yield _Block(head_width, head, min(together, heads - head), first, outputs)
+
+
+def _own(block: _Block, width: int) -> NDArray[np.float32]:
+    """q, k and v of a block's heads out of the packed ones; the blocks of one head share them."""
+    own = np.zeros((3, block.inputs, 3, width), np.float32)
+    places = np.arange(block.inputs)
     for part in range(3):
-        own[part, np.arange(head_width), part, head * head_width + np.arange(head_width)] = 1.0
-    return own.reshape(3 * head_width, 3 * width)
+        own[part, places, part, block.head * block.head_width + places] = 1.0
+    return own.reshape(3 * block.inputs, 3 * width)
 
 
-def _block(build: GraphBuilder, name: str, own: str, head_width: int, first: int, outputs: int) -> str:
-    """Sums of ``outputs`` channels of one head from ``first`` on, (outputs, 1, N)."""
-    channels, scale = head_width * outputs, 2 * build.tokens - 1
-    rows = np.arange(channels)
-    inner, outer = np.divmod(rows, outputs)  # c and e - first of each channel
-    k_plus_v, q_only = np.zeros((2, channels, 3 * head_width), np.float32)
-    k_plus_v[rows, head_width + inner] = 1.0
-    k_plus_v[rows, 2 * head_width + first + outer] = 1.0
+def _place(block: _Block, width: int) -> NDArray[np.float32]:
+    """Where a block's sums lie among all."""
+    place = np.zeros((width, block.sums), np.float32)
+    head, e = np.divmod(np.arange(block.sums), block.outputs)
+    place[(block.head + head) * block.head_width + block.first + e, np.arange(block.sums)] = 1.0
+    return place
+
+
+def _sums(build: GraphBuilder, block: _Block, own: str) -> str:
+    """The integer sums of a block from its q, k and v."""
+    name, channels, scale = block.name, block.channels, 2 * build.tokens - 1
+    rows, (inner, outer, result) = np.arange(channels), block.places()
+    k_plus_v, q_only = np.zeros((2, channels, 3 * block.inputs), np.float32)
+    k_plus_v[rows, block.inputs + inner] = 1.0
+    k_plus_v[rows, 2 * block.inputs + outer] = 1.0
     q_only[rows, inner] = 1.0
-    gather = np.zeros((outputs, channels), np.float32)
-    gather[outer, rows] = 1.0
+    gather = np.zeros((block.sums, channels), np.float32)
+    gather[result, rows] = 1.0
     q = build.linear(f"{name}_q", q_only, own)
     both = build.gate(f"{name}_kv", channels, 1.5, build.linear(f"{name}_k_plus_v", k_plus_v, own))
     left, total = build.token_sum(f"{name}_count", both), ""

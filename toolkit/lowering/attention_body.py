@@ -41,7 +41,7 @@ def attention_form(config: StudentConfig, tokens: int, wanted: str = "auto") -> 
     Args:
         config: the student's.
         tokens: N.
-        wanted: ``"gates"``, ``"native"``, or ``"auto"``: gates up to ``AUTO_GATES`` and ``AUTO_WEIGHTS``.
+        wanted: ``"gates"``, ``"native"``, or ``"auto"``: gates up to the ``AUTO_`` sizes above.
 
     Raises:
         SpikeportError: another word, gates that are too many or not proved exact, ``sdsa`` as a native node.
@@ -59,7 +59,7 @@ def attention_form(config: StudentConfig, tokens: int, wanted: str = "auto") -> 
     fault = ssa_fault(config.width, config.heads, tokens)
     if wanted == "gates":
         _check_asked(size, fault)
-    small = size.gates <= AUTO_GATES and size.weights <= AUTO_WEIGHTS and not fault
+    small = not fault and not _excess(size, AUTO_GATES, AUTO_WEIGHTS)
     native = wanted == "native" or (wanted == "auto" and not small)
     return AttentionForm("native" if native else "gates", size.gates, size.weights)
 
@@ -74,9 +74,15 @@ def attention_size(config: StudentConfig, tokens: int) -> BodySize:
 def _check_asked(size: BodySize, fault: str | None) -> None:
     if fault:
         raise SpikeportError(fault)
-    for what, value, limit in (("gates", size.gates, MOST_GATES), ("weights", size.weights, MOST_WEIGHTS)):
-        if value > limit:
-            raise SpikeportError(
-                f"attention body 'gates': {value} {what} in all layers, the limit is {limit}; choose native, more "
-                "heads or fewer tokens"
-            )
+    if excess := _excess(size, MOST_GATES, MOST_WEIGHTS):
+        what, value, limit = excess
+        raise SpikeportError(
+            f"attention body 'gates': {value} {what} in all layers, the limit is {limit}; choose native, more heads "
+            "or fewer tokens"
+        )
+
+
+def _excess(size: BodySize, gates: int, weights: int) -> tuple[str, int, int] | None:
+    """The first measure beyond its limit: its name, its value, the limit."""
+    measures = (("gates", size.gates, gates), ("weights", size.weights, weights))
+    return next((measure for measure in measures if measure[1] > measure[2]), None)

@@ -83,7 +83,7 @@ def test_the_simulator_still_runs_the_kernel_and_the_body_on_request(good: Path)
         for name, gate in seen.spikes.items():
             assert not gate.numpy().transpose(0, 3, 1, 2)[padding].any(), name
     inside = [name for name in seen.spikes if "/" in name]
-    assert len(inside) == HEADS * (1 + TOKENS.bit_length())
+    assert len(inside) == 1 + TOKENS.bit_length()
     assert {name[-3:] for name in inside if seen.spikes[name].any()} >= {"_kv", "it0", "it1"}
 
 
@@ -108,7 +108,7 @@ def scaled(kind: str, part: str, key: str, factor: float) -> Callable[[Any], Non
 
 
 def one_weight_more(group: Any) -> None:
-    node = first(body(group), "Conv2d", "h1_e0_q")
+    node = first(body(group), "Conv2d", "h0_e0_q")
     weight = node["weight"][()]
     weight[0, -1] = 1.0
     put(node, "weight", weight)
@@ -116,9 +116,9 @@ def one_weight_more(group: Any) -> None:
 
 def another_edge(group: Any) -> None:
     edges = [(a.decode(), b.decode()) for a, b in body(group)["edges"][()]]
-    names = sorted(body(group)["nodes"])
-    q = [next(n for n in names if f"h{head}_e0_q" in n) for head in range(2)]
-    swapped = [(q[1], b) if a == q[0] and "bit0" in b else (a, b) for a, b in edges]
+    nodes = sorted(body(group)["nodes"])
+    left, count = (next(n for n in nodes if n.endswith(part)) for part in ("_left1", "_count"))
+    swapped = [(count, b) if a == left and b.endswith("bit0") else (a, b) for a, b in edges]
     assert swapped != edges
     put(body(group), "edges", np.array(swapped, dtype=object).astype(h5py.string_dtype()))
 
@@ -137,7 +137,7 @@ TAMPERING: dict[str, Callable[[Any], None]] = {
     "another value of a bit": scaled("Conv2d", "value2", "weight", 2.0),
     "nothing taken off": scaled("Conv2d", "off2", "weight", 0.0),
     "one weight more": one_weight_more,
-    "q of another head": another_edge,
+    "a bit asked of the whole count": another_edge,
     "one edge less": lambda g: put(body(g), "edges", body(g)["edges"][()][:-1]),
     "other heads claimed": claim(heads=1),
     "heads that do not divide": claim(heads=3),

@@ -101,6 +101,8 @@ def config(width: int, heads: int, tokens: int, layers: int = 2, kind: str = "ss
         (128, 4, 32, "native"),
         (64, 4, 8192, "native"),
         (8, 8, 8193, "native"),
+        (512, 512, 2, "gates"),
+        (512, 16, 2, "native"),  # few gates, but too many weights
     ],
 )
 def test_auto_goes_by_size(width: int, heads: int, tokens: int, body: str) -> None:
@@ -128,7 +130,7 @@ def test_the_figures_are_those_of_the_bodies_written() -> None:
         ((16, 2, 8), "gate", ["'gate'", "gates, native or auto"]),
         ((8, 8, 8193), "gates", ["8193", "8192"]),
         ((768, 12, 128), "gates", ["113246208", "16777216", "gates"]),
-        ((512, 1, 2), "gates", ["weights", "134217728"]),
+        ((768, 1, 2), "gates", ["weights", "134217728"]),
     ],
 )
 def test_what_cannot_be_written_is_refused(sizes: tuple[int, int, int], wanted: str, words: list[str]) -> None:
