@@ -28,12 +28,12 @@ from exporters.nir.size import BodySize
 
 Indices = NDArray[np.intp]
 
-# Half a count is 1 / (4N - 2) of a gate's input; its memory and float32 take at most 2.04e-5 of it, which
-# allows N <= 12255. The power of two below leaves half as much again.
+# Half a count is 1 / (4N - 2) of a gate's input. Its memory and float32 rounding take less than that up to
+# N = 14451 (docs/attention.md); this is the power of two below.
 MAX_TOKENS = 2**13
 FLOAT32_EXACT = 2**24  # the sums N * d must be exact in float32
-# Channels of one block. Taking a bit off is a square matrix on them, for a stock convolution knows
-# no diagonal: at 256 it costs a CPU about as much as updating the gates that it serves.
+# Channels of one block. Taking a bit off is a square matrix on them, for a stock convolution knows no diagonal:
+# larger blocks hold more zeros, smaller ones take more nodes.
 BLOCK = 256
 
 

@@ -12,7 +12,7 @@ from toolkit.models.configuration import StudentConfig
 
 CHOICES = ("gates", "native", "auto")
 # Of the whole network. A stock reader keeps one float32 membrane a gate and sample: 2^19 gates are 134 MB at a
-# batch of 64, and some seconds a batch on a CPU; their parameters fill 10 MB in nir's arrays.
+# batch of 64, and some tenths of a second a sentence on a CPU core; their parameters fill 10 MB in nir's arrays.
 AUTO_GATES = 2**19
 AUTO_WEIGHTS = 2**23  # float32 matrices of 34 MB
 # What may be asked for by name: 340 MB of nir's arrays (five float32 a gate) and matrices of 540 MB.
