@@ -15,8 +15,9 @@ JUNCTION = Pool(kernel=1, padding=0)  # average over one token: an exact identit
 class GraphBuilder:
     """Collects nodes and edges; every method returns the name of the node that carries the result."""
 
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
+    def __init__(self, tokens: int, digits: int = 3) -> None:
+        """``digits`` is the width of the number in a node's name: alphabetical order is then topological."""
+        self.tokens, self.digits = tokens, digits
         self.nodes: dict[str, Node] = {}
         self.edges: list[tuple[str, str]] = []
 
@@ -86,7 +87,7 @@ class GraphBuilder:
     def _add(self, layer: str, node: Node, *sources: str) -> str:
         if len(set(sources)) != len(sources) or len(sources) > 2:
             raise GraphError(f"{layer}: edges from {sources}, a join takes at most 2 different ones; chain junctions")
-        name = f"n{len(self.nodes):03d}_{layer}"
+        name = f"n{len(self.nodes):0{self.digits}d}_{layer}"
         self.nodes[name] = node
         self.edges += [(source, name) for source in sources]
         return name

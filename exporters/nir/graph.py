@@ -100,7 +100,7 @@ class Attention:
         heads: number of heads (1 for ``sdsa``, whose channels do not mix).
         tokens: N.
         threshold: token count at which an ``sdsa`` channel opens; 0 for ``ssa``.
-        body: the same function in stock primitives, where the file carries it.
+        body: the same function in stock primitives, where the file carries it; always for ``sdsa``.
     """
 
     kind: str

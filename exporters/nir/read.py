@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters.nir.bodies import recognise
 from exporters.nir.errors import GraphError
 from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, Pool, Shape, TokenLinear
-from exporters.nir.sdsa import sdsa_body
-from exporters.nir.write import DT
+from exporters.nir.write import DT, SDSA, SSA
 
 SUPPORTED = {
     "Input": "",
@@ -223,28 +223,9 @@ def _self_attention(group: Any, name: str) -> Attention:
 
 def _composite(group: Any, name: str) -> Attention:
     facts = _metadata(group)
-    if facts.get("op") != "spike_driven_self_attention":
+    if facts.get("op") not in (SSA, SDSA):
         raise GraphError(f"node {name!r}: nested graph {facts.get('op')!r} is not known; inline it")
-    body = _graph(group, f"{name}/")
-    width, threshold = int(facts["width"]), int(facts["threshold"])
-    channels, _, tokens = body.nodes[body.input].shape  # type: ignore[union-attr]
-    # The label is advisory: the kernel may replace the body only where the body is that very function.
-    if channels != 3 * width + 1 or not _same(body, sdsa_body(width, tokens, threshold)):
+    attention = recognise(facts, _graph(group, f"{name}/"), name)
+    if attention is None:
         raise GraphError(f"node {name!r}: its body is not the attention its metadata claims; export it again")
-    return Attention("sdsa", width, 1, tokens, threshold, body)
-
-
-def _same(a: Graph, b: Graph) -> bool:
-    if set(a.nodes) != set(b.nodes) or set(a.edges) != set(b.edges):
-        return False
-    return all(_same_node(a.nodes[name], b.nodes[name]) for name in a.nodes)
-
-
-def _same_node(a: Node, b: Node) -> bool:
-    if isinstance(a, TokenLinear) and isinstance(b, TokenLinear):
-        same_sizes = (a.tokens, a.window) == (b.tokens, b.window)
-        return same_sizes and np.array_equal(a.weight, b.weight) and np.array_equal(a.bias, b.bias)
-    if isinstance(a, Neuron) and isinstance(b, Neuron):
-        close = abs(a.tau_steps - b.tau_steps) < 1e-6
-        return close and a.shape == b.shape and np.float32(a.v_threshold) == np.float32(b.v_threshold)
-    return a == b
+    return attention

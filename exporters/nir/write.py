@@ -14,11 +14,12 @@ from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, P
 
 DT = 1e-4  # seconds per step; snnTorch knows no other, so the file's tau is in this unit
 PROFILE = "spikeport.portable/1"
+SSA, SDSA = "spiking_self_attention", "spike_driven_self_attention"  # what a nested graph says it computes
 
 
 @dataclass(eq=False)
 class SpikingSelfAttention(nir.NIRNode):
-    """``ssa`` as a node type of its own: stock ``nir.read`` refuses the file rather than run it wrongly."""
+    """``ssa`` without a body: stock ``nir.read`` does not know the type and refuses the file, never runs it wrongly."""
 
     width: int
     heads: int
@@ -37,7 +38,7 @@ def to_nir(graph: Graph) -> nir.NIRGraph:
 
 
 def write_graph(graph: Graph, path: Path) -> None:
-    """Write ``graph`` to an HDF5 file that ``nir.read`` takes, unless it holds an ``ssa`` attention."""
+    """Write ``graph`` to an HDF5 file that ``nir.read`` takes, unless it holds an ``ssa`` attention without a body."""
     nir.write(path, to_nir(graph))
 
 
@@ -61,14 +62,20 @@ def _node(node: Node) -> nir.NIRNode:
             return nir.AvgPool2d(
                 kernel_size=np.array([1, kernel]), stride=np.array([1, 1]), padding=np.array([0, padding])
             )
-        case Attention(kind="ssa"):
+        case Attention(kind="ssa", body=None):
             return SpikingSelfAttention(node.width, node.heads, node.tokens)
+        case Attention(kind="ssa", body=Graph() as body):
+            return _nested(body, {"op": SSA, "width": node.width, "heads": node.heads})
         case Attention(kind="sdsa", body=Graph() as body):
-            facts = {"op": "spike_driven_self_attention", "width": node.width, "threshold": node.threshold}
-            inner = to_nir(body)
-            inner.metadata = {"spikeport": json.dumps(facts, sort_keys=True)}
-            return inner
+            return _nested(body, {"op": SDSA, "width": node.width, "threshold": node.threshold})
     raise GraphError(f"{type(node).__name__}: attention {node.kind!r} without a body; build it with sdsa_body")
+
+
+def _nested(body: Graph, facts: dict[str, object]) -> nir.NIRGraph:
+    """A body as a graph of its own; the facts are advice, the graph means the same without them."""
+    inner = to_nir(body)
+    inner.metadata = {"spikeport": json.dumps(facts, sort_keys=True)}
+    return inner
 
 
 def _convolution(node: TokenLinear) -> nir.Conv2d:

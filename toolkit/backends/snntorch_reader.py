@@ -41,7 +41,7 @@ class SnnTorchReader:
             # nir's reader asserts that it knows every node type: a file with a native attention must not load.
             raise GraphError(
                 f"{path}: stock nir.read refuses it, it holds a node type that only spikeport knows (ssa "
-                "attention); export an sdsa student for stock readers"
+                "attention without a body); export it with `--attention-body gates`, or an sdsa student"
             ) from None
         with contextlib.redirect_stdout(io.StringIO()):  # the importer prints every layer's weight scale
             self.network = import_from_nir(graph).eval()
@@ -84,15 +84,15 @@ class SnnTorchReader:
 
 
 def spiking_modules(graph: Graph) -> dict[str, str]:
-    """Module of the imported network, by torch.fx's flattened name, to layer: neurons, and an
-    attention's last gate.
+    """Module of the imported network, by torch.fx's flattened name, to layer: neurons, and the last
+    gate of an ``sdsa`` attention. The sums of ``ssa`` are no spikes: its layer is the neuron behind them.
     """
     modules = {}
     for name, node in graph.nodes.items():
         flat = name.replace(".", "_")
         if isinstance(node, Neuron):
             modules[flat] = layer_name(name)
-        elif isinstance(node, Attention) and node.body is not None:
+        elif isinstance(node, Attention) and node.kind == "sdsa" and node.body is not None:
             (last,) = node.body.sources(node.body.output)
             modules[f"{flat}.{last}"] = layer_name(name)
     return modules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ class Manifest:
         facts: free-form provenance (recipe, seed, accuracy, watermark).
         format: name and version of this layout.
         tool: version of spikeport that wrote it.
+        attention: ``body``, ``gates`` (which stock NIR readers run) or ``native`` (which they refuse), and the
+            ``gates`` and ``weights`` that the bodies have or would have; empty in a bundle written before
+            there was a choice.
     """
 
     student: dict[str, Any]
@@ -45,6 +48,7 @@ class Manifest:
     files: dict[str, dict[str, Any]]
     facts: dict[str, Any]
     tool: str
+    attention: dict[str, Any] = field(default_factory=dict)
     format: str = f"{FORMAT}/{VERSION}"
 
     @property
@@ -75,6 +79,7 @@ class Manifest:
             raise SpikeportError(f"{path}: not readable as JSON ({error}); copy the bundle again") from None
         _check_format(path, content)
         known = {f.name: f for f in fields(cls)}
+        content.setdefault("attention", {})
         for name in sorted(set(known) ^ set(content)):
             state = "missing" if name in known else "unknown"
             raise SpikeportError(f"{path}: field {name!r} is {state}; write the bundle again")
@@ -118,6 +123,7 @@ _KINDS: dict[str, type] = {
     "files": dict,
     "facts": dict,
     "tool": str,
+    "attention": dict,
 }
 
 
@@ -150,6 +156,8 @@ def _check_values(path: Path, content: dict[str, Any]) -> None:
     labels = content["labels"]
     if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
         raise SpikeportError(f"{path}: labels {labels!r}, needs different texts; copy the bundle again")
+    if content["attention"] and content["attention"].get("body") not in ("gates", "native"):
+        raise SpikeportError(f"{path}: attention is {content['attention']!r}, needs a body; copy the bundle again")
     for name in LISTED:
         if name not in content["files"]:
             raise SpikeportError(f"{path}: files lacks {name}, it could not be checked; copy the bundle again")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.nir.graph import Graph, Input, TokenLinear
+from exporters.nir.graph import Attention, Graph, Input, TokenLinear
 from exporters.nir.read import read_graph
 from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, Text
 from toolkit.bundle.manifest import GOLDEN_FILE, GRAPH_FILE, Manifest
@@ -84,6 +84,7 @@ def open_bundle(folder: Path) -> Bundle:
     wanted = (config.width + 1, 1, manifest.tokens)
     if not isinstance(entry, Input) or entry.shape != wanted:
         raise SpikeportError(f"{folder / GRAPH_FILE}: input shape {entry}, the manifest asks for {wanted}; copy again")
+    _check_attention(folder / GRAPH_FILE, graph, manifest)
     _check_encoder(folder / ENCODER_FILE, encoder, config)
     linears = [node for node in graph.nodes.values() if isinstance(node, TokenLinear)]
     classes = len(linears[-1].weight) if linears else 0
@@ -93,6 +94,15 @@ def open_bundle(folder: Path) -> Bundle:
             "copy the bundle again"
         )
     return Bundle(folder, manifest, graph, encoder)
+
+
+def _check_attention(path: Path, graph: Graph, manifest: Manifest) -> None:
+    if not manifest.attention:
+        return
+    for name, node in graph.nodes.items():
+        found = "gates" if isinstance(node, Attention) and node.body else "native"
+        if isinstance(node, Attention) and found != (wanted := manifest.attention["body"]):
+            raise SpikeportError(f"{path}: attention {name} is {found}, the manifest says {wanted}; copy it again")
 
 
 def _check_encoder(path: Path, encoder: HostEncoder, config: StudentConfig) -> None:

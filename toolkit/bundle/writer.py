@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -41,17 +42,18 @@ GOLDEN_SENTENCES = (
 GOLDEN_PAIRS = tuple(zip(GOLDEN_SENTENCES, reversed(GOLDEN_SENTENCES), strict=True))
 
 
-def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> Lowered:
+def write_bundle(student_folder: Path, out: Path, tokens: int | None = None, attention_body: str = "auto") -> Lowered:
     """Lower the student in ``student_folder`` and write the bundle ``out``.
 
-    Everything that can be refused is done before the first file is written.
+    ``tokens`` and ``attention_body`` are those of :func:`lower`. Everything that can be refused is done
+    before the first file is written.
 
     Raises:
         SpikeportError: the student cannot be read or lowered, or ``out`` holds something else.
     """
     facts = load_facts(student_folder)
     student = load_student(student_folder)
-    lowered = lower(student, tokens)
+    lowered = lower(student, tokens, attention_body)
     slots = tokens or student.config.tokens
     tables = encoder_tables(student)
     encoder = HostEncoder(
@@ -87,6 +89,7 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None) -> 
         files={},
         facts={k: v for k, v in facts.items() if k not in OF_THE_FILE},
         tool=tool_version(),
+        attention=asdict(lowered.attention),
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
     manifest.files.update({name: file_facts(out / name) for name in LISTED})

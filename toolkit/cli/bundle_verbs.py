@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -30,15 +31,24 @@ def export_nir(
     out: Path = typer.Argument(help="Bundle folder to write."),
     student: Path = STUDENT,
     tokens: int | None = typer.Option(None, min=2, max=512, help="Token slots N (default: the student's)."),
+    attention_body: str = typer.Option(
+        "auto", help="ssa attention as gates (stock NIR readers run it), native (they refuse it), or auto, by size."
+    ),
     json: bool = JSON,
 ) -> None:
     """Lower a student and write its bundle: NIR graph, host encoder, golden traces, manifest."""
     from toolkit.bundle.writer import write_bundle
 
-    lowered = write_bundle(student, out, tokens)
+    lowered = write_bundle(student, out, tokens, attention_body)
+    form = lowered.attention
     bounds = {name: {"low": b.low, "high": b.high, "limit": lowered.limits[name]} for name, b in lowered.bounds.items()}
-    emit({"bundle": str(out), "nodes": len(lowered.graph.nodes), "bounds": bounds}, json)
-    tell(f"{out}: {len(lowered.graph.nodes)} nodes, every accumulator proved in range")
+    nodes = len(lowered.graph.nodes)
+    emit({"bundle": str(out), "nodes": nodes, "bounds": bounds, "attention": asdict(form)}, json)
+    tell(f"{out}: {nodes} nodes, every accumulator proved in range")
+    if form.body == "gates":
+        tell(f"attention in {form.gates:,} stock gates, which stock NIR readers run")
+    else:
+        tell(f"attention as a native node, which stock NIR readers refuse; as a body, {form.gates:,} gates")
 
 
 def export_lava(

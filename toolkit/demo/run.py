@@ -155,7 +155,7 @@ _ORDER = ("torch", "simulator", "lava")
 
 
 def _refusals(bundle: Bundle) -> list[dict[str, Any]]:
-    """An ``ssa`` file must not load in a stock reader: shown, not assumed."""
+    """An ``ssa`` file with a native node must not load in a stock reader: shown, not assumed."""
     import nir
 
     try:
@@ -168,6 +168,6 @@ def _refusals(bundle: Bundle) -> list[dict[str, Any]]:
                 "next_step": "use the sdsa student there, it holds stock primitives only",
             }
         ]
-    if bundle.manifest.config.attention == "ssa":
-        raise SpikeportError(f"{bundle.folder}: stock nir.read took an ssa file; it would run it wrongly")
+    if bundle.manifest.attention.get("body") == "native":
+        raise SpikeportError(f"{bundle.folder}: stock nir.read took a native ssa file; it would run it wrongly")
     return []

@@ -9,6 +9,7 @@ from torch import Tensor
 from exporters.nir.builder import GraphBuilder
 from exporters.nir.graph import Attention, Graph
 from exporters.nir.sdsa import sdsa_body
+from exporters.nir.ssa import ssa_body
 from exporters.nir.write import DT, PROFILE
 from toolkit.models.configuration import StudentConfig
 from toolkit.models.layers import WEIGHT_MAX, WEIGHT_MIN, Integers
@@ -16,8 +17,10 @@ from toolkit.models.layers import WEIGHT_MAX, WEIGHT_MIN, Integers
 RELAY = 2  # weight with which a spike re-fires at theta = 1: v = 2 / 2
 
 
-def build_graph(config: StudentConfig, layers: dict[str, Integers], tokens: int | None = None) -> Graph:
-    """The student as an integer graph over N = ``tokens`` slots.
+def build_graph(
+    config: StudentConfig, layers: dict[str, Integers], tokens: int | None = None, gates: bool = False
+) -> Graph:
+    """The student as an integer graph over N = ``tokens`` slots; with ``gates``, ``ssa`` carries its body.
 
     Requires: ``layers`` hold even integers within 8 bits. Ensures: the portable profile; a padded token
     is silent in every layer; biases ride on the valid train.
@@ -41,7 +44,7 @@ def build_graph(config: StudentConfig, layers: dict[str, Integers], tokens: int 
     for i in range(config.layers):
         block = f"block{i}"
         q, k, v = (layer(f"{block}.{name}", x) for name in ("q", "k", "v"))
-        attended = _attention(build, config, f"{block}.attention", (q, k, v), valid)
+        attended = _attention(build, config, f"{block}.attention", (q, k, v), valid, gates)
         x = build.junction(f"{block}.residual1", x, layer(f"{block}.o", attended))
         x = build.junction(f"{block}.residual2", x, layer(f"{block}.fc2", layer(f"{block}.fc1", x)))
     weighted, biased = _affine(build, "readout", layers["readout"], x, valid, columns)
@@ -73,12 +76,15 @@ def _affine(
     return weighted, build.linear(f"{name}.bias", padded, valid)
 
 
-def _attention(build: GraphBuilder, config: StudentConfig, name: str, qkv: tuple[str, str, str], valid: str) -> str:
+def _attention(
+    build: GraphBuilder, config: StudentConfig, name: str, qkv: tuple[str, str, str], valid: str, gates: bool
+) -> str:
     width, theta = config.width, config.attention_threshold
     signals = [(suffix, node, width) for suffix, node in zip("qkv", qkv, strict=True)]
     if config.attention == "ssa":
         packed = build.pack(name, signals, 3 * width)
-        node = Attention("ssa", width, config.heads, build.tokens, 0)
+        inside = ssa_body(width, config.heads, build.tokens) if gates else None
+        node = Attention("ssa", width, config.heads, build.tokens, 0, inside)
         return build.neuron(name, width, theta, build.attention(f"{name}.sum", node, packed))
     packed = build.pack(name, [*signals, ("valid", valid, 1)], 3 * width + 1)
     body = sdsa_body(width, build.tokens, theta)

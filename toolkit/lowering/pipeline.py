@@ -8,6 +8,7 @@ import torch
 
 from exporters.nir.graph import Graph
 from toolkit.errors import SpikeportError
+from toolkit.lowering.attention_body import AttentionForm, attention_form
 from toolkit.lowering.bounds import Bound, bound_layer, current_limit
 from toolkit.lowering.build_graph import build_graph
 from toolkit.models.configuration import StudentConfig
@@ -19,19 +20,25 @@ FLOAT32_EXACT = 2**24
 
 @dataclass(frozen=True)
 class Lowered:
-    """The result of lowering: the graph and what was proved about it."""
+    """The result of lowering: the graph, what was proved about it, and how its attention is written."""
 
     graph: Graph
     bounds: dict[str, Bound]
     limits: dict[str, int]
+    attention: AttentionForm
 
 
-def lower(student: SpikingStudent, tokens: int | None = None) -> Lowered:
-    """Lower a student in integer form to a graph over ``tokens`` slots (default: the student's own N).
+def lower(student: SpikingStudent, tokens: int | None = None, attention_body: str = "auto") -> Lowered:
+    """Lower a student in integer form to a graph.
+
+    Args:
+        student: in integer form.
+        tokens: slots N of the graph; default: the student's own.
+        attention_body: ``"gates"``, ``"native"`` or ``"auto"``, as :func:`attention_form` has it.
 
     Raises:
-        SpikeportError: the student is not in integer form, a weight does not fit, or a current could
-            leave the chip's range (layer, value and limit are named).
+        SpikeportError: the student is not in integer form, a weight does not fit, a current could
+            leave the chip's range (layer, value and limit are named), or there is no such attention body.
     """
     layers = student.integers()
     sources = {name: largest for name, _, largest in student.linears()}
@@ -57,7 +64,9 @@ def lower(student: SpikingStudent, tokens: int | None = None) -> Lowered:
                 f"layer {name}: current may reach {bound.magnitude}, the limit at T = {student.config.steps} is "
                 f"{limits[name]}; lower its threshold or shorten the sentence (tokens = {slots})"
             )
-    return Lowered(build_graph(student.config, layers, slots), bounds, limits)
+    form = attention_form(student.config, slots, attention_body)
+    graph = build_graph(student.config, layers, slots, gates=form.body == "gates")
+    return Lowered(graph, bounds, limits, form)
 
 
 def attention_bound(config: StudentConfig, tokens: int) -> Bound:

@@ -100,8 +100,8 @@ def test_logits_do_not_depend_on_the_number_of_slots(pair: tuple[Path, Path], tm
             assert not seen.spikes[name][..., 8:].any()
 
 
-def test_stock_snntorch_reads_the_sdsa_bundle_and_refuses_the_ssa_one(
-    small_sdsa: Path, small_sdsa_bundle: Path, small_bundle: Path
+def test_stock_snntorch_reads_the_sdsa_bundle_and_refuses_the_native_ssa_one(
+    small: Path, small_sdsa: Path, small_sdsa_bundle: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("snntorch")
     from exporters.nir.errors import GraphError
@@ -113,8 +113,9 @@ def test_stock_snntorch_reads_the_sdsa_bundle_and_refuses_the_ssa_one(
     assert np.array_equal(seen.logits, logits)
     for name, expected in spikes.items():
         assert np.array_equal(seen.spikes[name], expected), name
+    write_bundle(small, tmp_path / "native", attention_body="native")
     with pytest.raises(GraphError, match=r"stock nir\.read refuses"):
-        SnnTorchReader(small_bundle / "model.nir")
+        SnnTorchReader(tmp_path / "native" / "model.nir")
 
 
 def test_a_bundle_with_a_layer_over_the_next_tokens_is_whole(tmp_path: Path) -> None:

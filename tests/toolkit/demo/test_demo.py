@@ -61,7 +61,8 @@ def test_a_random_student_is_equal_everywhere_and_nobodys(
 
     (lava,) = [entry for entry in report["left_out"] if entry["what"] == "Lava"]
     assert "/nonexistent" in lava["why"] and "make lava-env" in lava["next_step"]
-    assert any("stock nir.read refuses" in entry["why"] for entry in report["left_out"])
+    # The stand-ins are small enough for a body of gates, which stock readers do not refuse.
+    assert not any("stock nir.read refuses" in entry["why"] for entry in report["left_out"])
 
     labels = run_student(stand_ins, *word_pieces([row[0] for row in rows], 8))[0].sum(axis=(1, 3)).argmax(1)
     assert report["task"]["examples"] == 40 and report["task"]["split"] == "own.tsv"
