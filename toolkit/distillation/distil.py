@@ -79,7 +79,11 @@ def distil(
     shared: dict[str, Any] = {"machine": machine, "seed": seed, "resume": resume}
 
     def objective(stage: str, extra: Mark | None = None) -> Objective:
-        return Objective(student, alignment, recipe.stages[stage].losses, words=prepared.raw_words, mark=extra)
+        chosen = recipe.stages[stage]
+        return Objective(
+            student, alignment, chosen.losses, words=prepared.raw_words, mark=extra,
+            token_dropout=chosen.training.token_dropout,
+        )  # fmt: skip
 
     if "stage1" in recipe.stages and prepared.raw is not None:
         stream = _stream(recipe, prepared.unlabelled, tokenizer, seed)

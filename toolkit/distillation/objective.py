@@ -49,6 +49,7 @@ class Objective(nn.Module):
         weights: of the terms.
         words: the teacher's word table, (V, H), for the embedding term.
         mark: an extra term.
+        token_dropout: in training, share of the tokens that the student does not get to see; the first is never one.
     """
 
     words: Tensor | None
@@ -61,9 +62,11 @@ class Objective(nn.Module):
         *,
         words: Tensor | None = None,
         mark: Mark | None = None,
+        token_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.student, self.alignment = student, alignment
+        self.token_dropout = token_dropout
         self.weights, self.mark = weights, mark
         self.register_buffer("words", words if weights.embeddings else None, persistent=False)
 
@@ -78,6 +81,8 @@ class Objective(nn.Module):
     ) -> dict[str, Tensor]:
         """Loss and logits (B, K) of a padded batch; see ``lessons.collate`` for the shapes."""
         weights, terms = self.weights, []
+        if self.training and self.token_dropout:
+            attention_mask = thinned(attention_mask, self.token_dropout)
         output = self.student(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -103,3 +108,14 @@ class Objective(nn.Module):
                 "loss: no term has what it needs in this batch; give it a teacher, or labels and a weight for them"
             )
         return {"loss": torch.stack(terms).sum(), "logits": output.logits}
+
+
+def thinned(mask: Tensor, share: float) -> Tensor:
+    """A mask (B, N) in which each token but the first is hidden with probability ``share``.
+
+    The word dropout of Iyyer et al. (ACL 2015): what a sentence means must not hang on one word. The draws are
+    torch's global generator's, which checkpoints keep.
+    """
+    keep = torch.rand(mask.shape, device=mask.device) >= share
+    keep[:, 0] = True
+    return mask * keep

@@ -40,6 +40,7 @@ class StageRecipe:
         evaluations: looks at the validation rows, evenly spaced.
         word_rate: learning rate of a student's word table in units of ``learning_rate``; at 0 it stays as it
             began. Words that training does not show do not move: a table that moves fast leaves them behind.
+        token_dropout: share of the tokens hidden from a student in training.
     """
 
     learning_rate: float
@@ -52,6 +53,7 @@ class StageRecipe:
     evaluations: int = 8
     clip: float = 1.0
     word_rate: float = 1.0
+    token_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "epochs", "batch_size", "accumulation", "evaluations", "clip"):

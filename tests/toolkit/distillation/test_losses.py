@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from scipy.special import log_softmax, rel_entr, softmax
 
 from toolkit.distillation.corpus import UNLABELLED
 from toolkit.distillation.losses import Alignment, label_loss, logit_loss, token_mean, word_table
+from toolkit.distillation.objective import LossWeights, Objective, thinned
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
@@ -186,3 +189,25 @@ def test_a_student_at_least_as_wide_keeps_every_distance_between_words(width: in
     scale = ratio[0]
     gram = scale**2 * (words - words.mean(0)) @ (words - words.mean(0)).T
     np.testing.assert_allclose(table @ table.T, gram, rtol=1e-3, atol=1e-3)
+
+
+def test_token_dropout_hides_its_share_in_training_alone_and_never_the_first_token() -> None:
+    torch.manual_seed(0)
+    mask = torch.ones(400, 50, dtype=torch.int64)
+    mask[:, 40:] = 0
+    seen = thinned(mask, 0.3)
+    assert seen[:, 0].all() and not seen[:, 40:].any()
+    hidden = 1 - seen[:, 1:40].float().mean()
+    assert abs(hidden - 0.3) < 4 * (0.3 * 0.7 / (400 * 39)) ** 0.5  # four standard errors of a binomial
+    masks: list[torch.Tensor] = []
+
+    class Student(torch.nn.Module):
+        def forward(self, attention_mask: torch.Tensor, **_: object) -> SimpleNamespace:
+            masks.append(attention_mask)
+            return SimpleNamespace(logits=torch.zeros(len(attention_mask), 2))
+
+    objective = Objective(Student(), Alignment(1, 4, 4), LossWeights(labels=1.0), token_dropout=0.3)  # type: ignore[arg-type]
+    labels = torch.zeros(400, dtype=torch.int64)
+    for training in (True, False):
+        objective.train(training)(mask, mask, labels=labels)
+    assert masks[0].sum() < masks[1].sum() and torch.equal(masks[1], mask)
