@@ -29,12 +29,13 @@ def export_nir(
     out: Path = typer.Argument(help="Bundle folder to write."),
     student: Path = STUDENT,
     tokens: int | None = typer.Option(None, min=2, max=512, help="Token slots N (default: the student's)."),
+    nir_compat: str = typer.Option("1.0.8", help="Oldest nir that is to read the graph: 1.0.8 or 1.0.4."),
     json: bool = JSON,
 ) -> None:
     """Lower a student and write its bundle: NIR graph, host encoder, golden traces, manifest."""
     from toolkit.bundle.writer import write_bundle
 
-    lowered = write_bundle(student, out, tokens)
+    lowered = write_bundle(student, out, tokens, nir_compat)
     bounds = {name: {"low": b.low, "high": b.high, "limit": lowered.limits[name]} for name, b in lowered.bounds.items()}
     emit({"bundle": str(out), "nodes": len(lowered.graph.nodes), "bounds": bounds}, json)
     tell(f"{out}: {len(lowered.graph.nodes)} nodes, every accumulator proved in range")
