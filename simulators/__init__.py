@@ -3,5 +3,16 @@
 from simulators.activity import Activity, NodeActivity
 from simulators.errors import GraphSimulationError
 from simulators.run import SimulationResult, simulate
+from simulators.stock import StockCount, StockGraphError, StockResult, simulate_nir
 
-__all__ = ["Activity", "GraphSimulationError", "NodeActivity", "SimulationResult", "simulate"]
+__all__ = [
+    "Activity",
+    "GraphSimulationError",
+    "NodeActivity",
+    "SimulationResult",
+    "StockCount",
+    "StockGraphError",
+    "StockResult",
+    "simulate",
+    "simulate_nir",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -15,6 +16,7 @@ from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, P
 DT = 1e-4  # seconds per step; snnTorch knows no other, so the file's tau is in this unit
 PROFILE = "spikeport.portable/1"
 SSA, SDSA = "spiking_self_attention", "spike_driven_self_attention"  # what a nested graph says it computes
+COMPAT = ("1.0.8", "1.0.4")  # the oldest nir that is to read the file; 1.0.6 and later read the first
 
 
 @dataclass(eq=False)
@@ -37,9 +39,42 @@ def to_nir(graph: Graph) -> nir.NIRGraph:
     return nir.NIRGraph(nodes=nodes, edges=sorted(graph.edges, key=lambda e: (e[1], e[0])), metadata=metadata)
 
 
-def write_graph(graph: Graph, path: Path) -> None:
-    """Write ``graph`` to an HDF5 file that ``nir.read`` takes, unless it holds an ``ssa`` attention without a body."""
-    nir.write(path, to_nir(graph))
+def write_graph(graph: Graph, path: Path, compat: str = COMPAT[0]) -> None:
+    """Write ``graph`` to an HDF5 file that ``nir.read`` takes, unless it holds an ``ssa`` attention
+    without a body.
+
+    Args:
+        graph: typed graph.
+        path: file to write.
+        compat: ``"1.0.4"`` leaves the resets out, which nir up to 1.0.5 does not know and later ones read
+            as the zeros that they are.
+
+    Raises:
+        GraphError: for another ``compat``, or a reset that is not zero.
+    """
+    if compat not in COMPAT:
+        raise GraphError(f"compat {compat!r}: choose one of {', '.join(COMPAT)}")
+    content = to_nir(graph)
+    nir.write(path, content if compat == COMPAT[0] else _WithoutResets(content))
+
+
+class _WithoutResets:
+    """What ``nir.write`` asks of a graph, less ``v_reset``."""
+
+    def __init__(self, graph: nir.NIRGraph) -> None:
+        self.graph = graph
+
+    def to_dict(self) -> dict[str, Any]:
+        return _without_resets(self.graph.to_dict(), "graph")
+
+
+def _without_resets(content: dict[str, Any], name: str) -> dict[str, Any]:
+    if np.any(content.get("v_reset", 0)):
+        raise GraphError(f"node {name!r}: v_reset is not 0 and nir 1.0.4 knows no other; write it for 1.0.8")
+    kept = {key: value for key, value in content.items() if key != "v_reset"}
+    if "nodes" in kept:
+        kept["nodes"] = {name: _without_resets(node, name) for name, node in kept["nodes"].items()}
+    return kept
 
 
 def _node(node: Node) -> nir.NIRNode:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from exporters.nir.write import write_graph
+from exporters.nir.write import COMPAT, write_graph
 from simulators import simulate
 from toolkit.bundle.card import TITLE, model_card
 from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, Text, load_tokenizer
@@ -42,8 +42,14 @@ GOLDEN_SENTENCES = (
 GOLDEN_PAIRS = tuple(zip(GOLDEN_SENTENCES, reversed(GOLDEN_SENTENCES), strict=True))
 
 
-def write_bundle(student_folder: Path, out: Path, tokens: int | None = None, attention_body: str = "auto") -> Lowered:
-    """Lower the student in ``student_folder`` and write the bundle ``out``.
+def write_bundle(
+    student_folder: Path,
+    out: Path,
+    tokens: int | None = None,
+    attention_body: str = "auto",
+    nir_compat: str = COMPAT[0],
+) -> Lowered:
+    """Lower the student in ``student_folder`` and write the bundle ``out``, its graph for nir ``nir_compat`` and up.
 
     ``tokens`` and ``attention_body`` are those of :func:`lower`. Everything that can be refused is done
     before the first file is written.
@@ -51,6 +57,8 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None, att
     Raises:
         SpikeportError: the student cannot be read or lowered, or ``out`` holds something else.
     """
+    if nir_compat not in COMPAT:
+        raise SpikeportError(f"nir compat {nir_compat!r}: choose one of {', '.join(COMPAT)}")
     facts = load_facts(student_folder)
     student = load_student(student_folder)
     lowered = lower(student, tokens, attention_body)
@@ -68,7 +76,7 @@ def write_bundle(student_folder: Path, out: Path, tokens: int | None = None, att
     golden = golden_traces(lowered, encoder)
     check_target(out, student_folder)
     out.mkdir(parents=True, exist_ok=True)
-    write_graph(lowered.graph, out / GRAPH_FILE)
+    write_graph(lowered.graph, out / GRAPH_FILE, nir_compat)
     (out / ENCODER_FILE).write_bytes(save(tables))
     shutil.copyfile(student_folder / TOKENIZER_FILE, out / TOKENIZER_FILE)
     np.savez_compressed(out / GOLDEN_FILE, allow_pickle=False, **golden)

@@ -34,12 +34,13 @@ def export_nir(
     attention_body: str = typer.Option(
         "auto", help="ssa attention as gates (stock NIR readers run it), native (they refuse it), or auto, by size."
     ),
+    nir_compat: str = typer.Option("1.0.8", help="Oldest nir that is to read the graph: 1.0.8 or 1.0.4."),
     json: bool = JSON,
 ) -> None:
     """Lower a student and write its bundle: NIR graph, host encoder, golden traces, manifest."""
     from toolkit.bundle.writer import write_bundle
 
-    lowered = write_bundle(student, out, tokens, attention_body)
+    lowered = write_bundle(student, out, tokens, attention_body, nir_compat)
     form = lowered.attention
     bounds = {name: {"low": b.low, "high": b.high, "limit": lowered.limits[name]} for name, b in lowered.bounds.items()}
     nodes = len(lowered.graph.nodes)

@@ -15,6 +15,7 @@ import typer
 
 from toolkit.cli import (
     bundle_verbs,
+    check_verb,
     classify_verb,
     demo_verb,
     distill_verb,
@@ -39,6 +40,7 @@ for verbs in (
     classify_verb,
     bundle_verbs,
     verify_verb,
+    check_verb,
     energy_verb,
     watermark_verbs,
     teacher_verb,

@@ -1,0 +1,39 @@
+"""What NIR leaves open and tools decide for themselves, said aloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulators.stock.errors import StockGraphError
+
+CHOICES = {
+    "integrate": ("seconds", "steps"),
+    "current": ("new", "previous"),
+    "start": ("zero", "leak"),
+}
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """How NIR's equations become steps.
+
+    Attributes:
+        dt: seconds per step.
+        integrate: I and IF. ``"seconds"``: ``v += r I dt``, the equation as written. ``"steps"``:
+            ``v += r I``, as sinabs and others mean it, whose files carry r = 1.
+        current: CubaLI and CubaLIF. ``"new"``: the current is updated first and the membrane takes it in the
+            same step (snnTorch, SpikingJelly). ``"previous"``: the membrane takes the current of the step
+            before (Norse).
+        start: v before the first step, of LI, LIF, CubaLI and CubaLIF: ``"zero"`` (snnTorch) or ``"leak"``,
+            at rest at v_leak (Norse). I and IF start at zero, as do currents.
+    """
+
+    dt: float = 1e-4
+    integrate: str = "seconds"
+    current: str = "new"
+    start: str = "zero"
+
+    def __post_init__(self) -> None:
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise StockGraphError(f"{key} {getattr(self, key)!r}: choose one of {', '.join(allowed)}")
