@@ -1,5 +1,6 @@
 # make demo    the whole pipe on the shipped student; writes build/demo/ (DATA=file.tsv to use your own rows)
 # make test    lint, type check, tests
+# make conformance   the same NIR files in snnTorch, SpikingJelly, Norse and ONNX Runtime
 # make train   a recipe from the raw data (DATA=folder laid out as the recipe says, or hub)
 PYTHON := .venv/bin/python
 SPIKEPORT := .venv/bin/spikeport
@@ -7,7 +8,7 @@ RECIPE ?= sst2
 OUT ?= build/$@
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test train lint env lava-env peers-env environments clean
+.PHONY: demo test train conformance lint env lava-env peers-env environments clean
 
 demo: environments
 	$(SPIKEPORT) demo --out $(OUT) $(if $(DATA),--data $(DATA))
@@ -18,6 +19,10 @@ test: environments lint
 train: env
 	tools/setup.sh env train augment minilm
 	$(SPIKEPORT) distill $(OUT) --recipe $(RECIPE) --data $(or $(DATA),hub) $(if $(KEY),--key $(KEY),--demo-key)
+
+# The same NIR files in other people's readers; writes docs/conformance.md.
+conformance: env peers-env
+	$(PYTHON) -m benchmarks.conformance
 
 lint: env
 	$(PYTHON) -m ruff check .
@@ -30,7 +35,7 @@ env:
 lava-env:
 	@tools/setup.sh lava
 
-# For benchmarks/training_step.py only.
+# For conformance and benchmarks/training_step.py only.
 peers-env:
 	@tools/setup.sh peers
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.random_graphs import SPANS, random_graph, random_spikes
 from exporters.nir.builder import GraphBuilder
 from exporters.nir.graph import Attention, Graph
 from exporters.onnx import build_model, prove
 from simulators import simulate
-from tests.exporters.onnx.graphs import SPANS, random_graph, random_spikes
 from tests.exporters.onnx.integers import FORMS, assert_equal, expected, named, run_form, session
 
 

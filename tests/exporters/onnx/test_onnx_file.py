@@ -14,17 +14,17 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, checker, numpy_helper
 
+from benchmarks.random_graphs import random_graph
 from exporters.onnx import build_model, facts_of, to_bytes, write_model
 from exporters.onnx.errors import OnnxExportError
 from exporters.onnx.weights import compact
-from tests.exporters.onnx.graphs import random_graph
 from tests.exporters.onnx.integers import session
 
 OPTIONS: dict[str, dict[str, object]] = {"scan": {}, "unrolled": {"unroll": 3}, "step": {"step": True}}
 SCRIPT = """
 import hashlib
 from exporters.onnx import build_model, to_bytes
-from tests.exporters.onnx.graphs import random_graph
+from benchmarks.random_graphs import random_graph
 print(hashlib.sha256(to_bytes(build_model(random_graph(0, "ssa", window=2), spikes=True))).hexdigest())
 """
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.random_graphs import random_graph
 from exporters.nir.builder import GraphBuilder
 from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, Pool
 from exporters.onnx import OnnxExportError, build_model, prove
-from tests.exporters.onnx.graphs import random_graph
 
 
 def line(weight: Any = 2.0, threshold: int = 1, *, channels: int = 1) -> Graph:

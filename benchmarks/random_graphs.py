@@ -1,4 +1,4 @@
-"""Small random integer graphs that use all that an exporter must know."""
+"""Small random integer graphs that use all of the profile: what exporters are tested and readers compared on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from exporters.nir.builder import GraphBuilder
 from exporters.nir.graph import Attention, Graph
 from exporters.nir.sdsa import sdsa_body
+from exporters.nir.ssa import ssa_body
 
 # Even within 8 bits as lowering writes them; odd; beyond one byte; beyond two: each is stored in a way of its own.
 SPANS = ((2, 127), (1, 100), (1, 9000), (1, 50000))
@@ -20,9 +21,19 @@ def weights(rng: np.random.Generator, out: int, inputs: int, unit: int, span: in
 
 
 def random_graph(
-    seed: int, kind: str, *, tokens: int = 5, width: int = 4, window: int = 1, span: tuple[int, int] = SPANS[0]
+    seed: int,
+    kind: str,
+    *,
+    tokens: int = 5,
+    width: int = 4,
+    window: int = 1,
+    span: tuple[int, int] = SPANS[0],
+    gates: bool = False,
 ) -> Graph:
-    """Relays, a layer over the next tokens, a residual, attention, a readout; valid is the last channel."""
+    """Relays, a layer over the next tokens, a residual, attention, a readout; valid is the last channel.
+
+    ``gates`` gives an ``ssa`` attention its body; ``sdsa`` always has one.
+    """
     rng = np.random.default_rng(seed)
     build = GraphBuilder(tokens)
     entry = build.input(width + 1)
@@ -38,7 +49,7 @@ def random_graph(
     x = build.junction("residual0", code, layer("local", code, window))
     signals = [(part, layer(part, x), width) for part in "qkv"]
     if kind == "ssa":
-        node = Attention("ssa", width, 2, tokens, 0)
+        node = Attention("ssa", width, 2, tokens, 0, ssa_body(width, 2, tokens) if gates else None)
         sums = build.attention("attention.sum", node, build.pack("attention", signals, 3 * width))
         attended = build.neuron("attention", width, 2, sums)
     else:
@@ -48,7 +59,7 @@ def random_graph(
     x = build.junction("residual1", x, layer("o", attended))
     readout = build.linear("readout.weight", weights(rng, 3, width, *span), x)
     biased = build.linear("readout.bias", weights(rng, 3, 2, *span), valid)
-    return build.finish(build.junction("readout", readout, biased), {"steps": 4, "made": "by a test"})
+    return build.finish(build.junction("readout", readout, biased), {"steps": 4, "made": "at random"})
 
 
 def random_spikes(
