@@ -2,9 +2,9 @@
 
     python -m benchmarks.conformance [--sentences 32] [--graphs 500] [--doc docs/conformance.md]
 
-Cases are the shipped students (``sdsa``; ``ssa`` with its body of gates and as a native node) on the sentences that come
-along, and random integer graphs. What must come out is our simulator's; ONNX Runtime and our stock simulator run here,
-the other readers, unmodified, under `.venv-peers` (`make peers-env`), by `benchmarks/peer_readers.py`.
+Cases are the shipped students (``sdsa``; ``ssa`` with its body of gates and as a native node) on the sentences that
+come along, and random integer graphs. What must come out is our simulator's; ONNX Runtime and our stock simulator run
+here, the other readers, unmodified, under `.venv-peers` (`make peers-env`), by `benchmarks/peer_readers.py`.
 """
 
 from __future__ import annotations
