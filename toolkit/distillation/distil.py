@@ -123,7 +123,7 @@ def new_student(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, words: Tenso
         model = SpikingStudentForSequenceClassification(SpikingStudentConfig.of(options, **labels))
     if words is not None:
         table = model.get_input_embeddings()
-        table.weight.data = word_table(words, table.weight.shape[1], seed)
+        table.weight.data = word_table(words, table.weight.shape[1], seed, recipe.distil.spread)
     return model
 
 

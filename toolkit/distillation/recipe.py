@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -78,13 +79,18 @@ class DistilRecipe:
         ignored_layers: front blocks without feature alignment.
         words: where the student's word table begins: ``tuned`` (the fine-tuned teacher's view of each
             token), ``raw`` (the raw teacher's word table) or ``random``.
+        spread: standard deviation of that table, in units of the encoder's threshold: how many channels of a
+            token spike, and how often.
     """
 
     teacher_layers: tuple[int, ...] | None = None
     ignored_layers: int = 0
     words: str = "tuned"
+    spread: float = 1.5
 
     def __post_init__(self) -> None:
+        if not 0 < self.spread < math.inf:
+            raise SpikeportError(f"recipe: spread = {self.spread}: needs a number above 0; 1 to 4 is usual")
         if self.words not in WORDS:
             raise SpikeportError(f"recipe: words = {self.words!r}: choose one of {', '.join(WORDS)}")
 
