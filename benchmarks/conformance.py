@@ -124,47 +124,60 @@ def main() -> None:
         command = [str(args.peers), str(ROOT / "benchmarks" / "peer_readers.py"), str(folder)]
         ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         rows += [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+        for row in rows:
+            row["error"] = row["error"] and row["error"].replace(f"{folder}/", "")
+    groups = grouped(rows)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    args.doc.write_text(page(rows), encoding="utf-8")
-    print(page(rows))
+    args.out.write_text(json.dumps(groups, indent=1) + "\n", encoding="utf-8")
+    args.doc.write_text(page(groups), encoding="utf-8")
+    print(page(groups))
 
 
-def page(rows: list[dict[str, Any]]) -> str:
-    """The matrix in Markdown: a line a case and reader, the random graphs of a reader in one."""
+def grouped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row a case and reader, the random graphs of a reader in one; in order of case."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        kind = RANDOM if row["case"].startswith(RANDOM) else f"shipped student, {row['case']}"
+        groups.setdefault((kind, row["reader"]), []).append(row)
+    return [
+        {
+            "case": f"{len(found)} random graphs" if kind == RANDOM else kind,
+            "reader": f"{reader} {found[0]['version']}".strip(),
+            "cases": len(found),
+            **{field: sum(bool(row[field]) for row in found) for field in ("loads", "runs")},
+            **{field: sum(row[field] or 0 for row in found) for field in ("compared", "mismatches")},
+            "errors": sorted({row["error"] for row in found if row["error"]}),
+        }
+        for (kind, reader), found in sorted(groups.items(), key=lambda item: item[0][0] == RANDOM)
+    ]
+
+
+def page(groups: list[dict[str, Any]]) -> str:
+    """The matrix in Markdown."""
     lines = [
         "# Conformance",
         "",
         "One NIR file, other people's readers, unmodified; what must come out is the integer simulator's. Written by",
-        "`make conformance`. Spikes of every spiking layer and the integer logits are compared, value by value.",
+        "`make conformance`. Spikes of every spiking layer and the integer logits are compared, value by value (by our",
+        "own executor of stock NIR, which runs the gates of attention one by one, the logits alone). `ssa-gates` is the",
+        "attention of [attention.md](attention.md) in stock gates, `ssa-native` the node that stock readers must refuse.",
         "",
         "| case | reader | loads | runs | values compared | differ | what it says |",
         "|---|---|---|---|---|---|---|",
     ]
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        kind = row["case"].split("-")[0] if row["case"].startswith(RANDOM) else row["case"]
-        groups.setdefault((kind, row["reader"]), []).append(row)
-    for (kind, reader), found in groups.items():
-        count = len(found)
-        case = f"{count} random graphs" if kind == RANDOM else f"shipped student, {kind}"
-        ran = [row for row in found if row["runs"]]
-        errors = sorted({row["error"] for row in found if row["error"]})
-        cells = [
-            case, f"{reader} {found[0]['version']}".strip(), _of(found, "loads"), _of(found, "runs"),
-            f"{sum(row['compared'] for row in ran):,}",
-            f"{sum(row['mismatches'] or 0 for row in ran):,}" if ran else "",
-            f"`{errors[0]}`" + (f" and {len(errors) - 1} more" if len(errors) > 1 else "") if errors else "",
-        ]  # fmt: skip
+    for group in sorted(groups, key=lambda g: (g["case"][0].isdigit(), g["case"])):
+        first = f"`{group['errors'][0]}`" if group["errors"] else ""
+        more = f" and {len(group['errors']) - 1} more" if len(group["errors"]) > 1 else ""
+        counts = [f"{group['compared']:,}", f"{group['mismatches']:,}"] if group["runs"] else ["", ""]
+        cells = [group["case"], group["reader"], _of(group, "loads"), _of(group, "runs"), *counts, first + more]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _of(rows: list[dict[str, Any]], field: str) -> str:
-    good = sum(bool(row[field]) for row in rows)
-    if len(rows) == 1:
-        return "yes" if good else "no"
-    return f"{good} of {len(rows)}"
+def _of(group: dict[str, Any], field: str) -> str:
+    if group["cases"] == 1:
+        return "yes" if group[field] else "no"
+    return f"{group[field]} of {group['cases']}"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from toolkit.distillation.lessons import Lessons
 from toolkit.distillation.losses import Alignment
 from toolkit.distillation.objective import LossWeights, Objective
 from toolkit.distillation.prepare import unlabelled_lines
+from toolkit.distillation.recipe import DistilRecipe
 from toolkit.distillation.stage import run_stage
 from toolkit.distillation.trainer import StageRecipe
 from toolkit.errors import SpikeportError
@@ -57,6 +58,18 @@ def test_the_word_table_moves_at_its_own_rate_and_all_else_at_the_common_one(tmp
 def test_a_rate_that_is_none_is_refused(rate: float) -> None:
     with pytest.raises(SpikeportError, match="word_rate = "):
         replace(TWO_STEPS, word_rate=rate)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_of_hidden_tokens_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(SpikeportError, match="token_dropout = "):
+        replace(TWO_STEPS, token_dropout=share)
+
+
+@pytest.mark.parametrize("spread", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_spread_that_is_none_is_refused(spread: float) -> None:
+    with pytest.raises(SpikeportError, match="spread = "):
+        DistilRecipe(spread=spread)
 
 
 def test_every_source_of_unlabelled_text_gives_its_share(tmp_path: Path) -> None:
