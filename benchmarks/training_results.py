@@ -24,7 +24,7 @@ PUBLISHED = {  # SpikeBERT (arXiv 2308.15122, table 1; selected on the test set)
     "subj": (93.00, 95.45),
     "chnsenticorp": (86.36, 87.95),
 }
-ORDER = ("sst2", "mr", "subj", "chnsenticorp")
+ORDER = ("sst2", "sst2-long", "mr", "subj", "chnsenticorp")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -34,6 +34,14 @@ def read(folder: Path) -> dict[str, Any]:
     names = ("recipe", "seed", "accuracy", "validation_accuracy", "float_to_integer", "training_seconds", "machine",
              "test_examples", "test_examples_not_in_train", "naive_bayes_test", "teacher", "student")  # fmt: skip
     return {name: facts.get(name, content.get(name)) for name in names}
+
+
+def found(place: Path) -> list[dict[str, Any]]:
+    """The runs of a student folder (one) or of a file that this script wrote."""
+    if place.suffix == ".json":
+        runs: list[dict[str, Any]] = json.loads(place.read_text(encoding="utf-8"))["runs"]
+        return runs
+    return [read(place)]
 
 
 def quantisation_loss(runs: Sequence[dict[str, Any]]) -> dict[str, float] | None:
@@ -73,7 +81,7 @@ def _row(name: str, runs: list[dict[str, Any]]) -> str:
     unseen = [run["accuracy"].get(f"{form}_not_in_train") for run in runs]
     teacher = runs[0]["accuracy"].get("teacher")
     bayes = runs[0]["naive_bayes_test"]
-    published = PUBLISHED.get(name)
+    published = PUBLISHED.get(name.partition("-")[0])
     cells = [
         f"`{name}`" + ("" if form == "integer" else " (float)"),
         f"{100 * teacher:.2f}" if teacher else "none",
@@ -92,10 +100,12 @@ def _row(name: str, runs: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Read the folders, write JSON and table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("students", type=Path, nargs="+")
+    parser.add_argument("students", type=Path, nargs="+", help="student folders, or JSON files of earlier calls")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/training.json"))
     args = parser.parse_args()
-    runs = sorted((read(folder) for folder in args.students), key=lambda run: (run["recipe"], run["seed"]))
+    runs = sorted(
+        (run for place in args.students for run in found(place)), key=lambda run: (run["recipe"], run["seed"])
+    )
     loss = quantisation_loss(runs)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps({"runs": runs, "float_to_integer": loss}, indent=2) + "\n", encoding="utf-8")

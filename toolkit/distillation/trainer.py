@@ -63,6 +63,8 @@ class StageRecipe:
             raise SpikeportError(
                 f"recipe: word_rate = {self.word_rate}: must not be negative nor endless; 0 to 1 is usual"
             )
+        if not 0 <= self.token_dropout < 1:
+            raise SpikeportError(f"recipe: token_dropout = {self.token_dropout}: needs 0 to below 1; 0.1 is usual")
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def test_a_truncated_file_is_refused_even_if_the_manifest_agrees(command: Comman
     if name in ("model.nir", "encoder.safetensors", "tokenizer.json"):
         assert str(spoilt / name) in command("classify", "good", "--bundle", spoilt).error
     if name == "golden.npz":
-        ended = command("verify", spoilt, "--no-lava", "--samples", 1)
+        ended = command("verify", spoilt, "--backend", "simulator", "--samples", 1)
         assert ended.status == 2 and str(spoilt / name) in ended.error
 
 
@@ -308,7 +308,7 @@ def test_a_forged_weight_is_found_by_the_golden_traces(command: Command, spoilt:
         weight = file[f"node/nodes/{names[0]}/weight"]
         weight[...] = -weight[...]
     resign(spoilt, "model.nir")
-    ended = command("verify", spoilt, "--no-lava", "--samples", 1)
+    ended = command("verify", spoilt, "--backend", "simulator", "--samples", 1)
     assert ended.status == 2 and "golden traces differ" in ended.error and "'layer': 'block0.q'" in ended.error
 
 

@@ -28,8 +28,13 @@ def test_another_process_writes_the_same_bytes_and_refuses_an_argument_that_is_n
     )
     assert ended.stdout == b"[0, 2]\n", ended.stderr
     assert snapshot(tmp_path / "out") == snapshot(small_bundle)
-    exported, refused = ended.stderr.decode().splitlines()
-    assert exported.startswith("out: ") and refused.startswith("spikeport: sentence") and "UTF-8" in refused
+    exported, attention, refused = ended.stderr.decode().splitlines()
+    assert (
+        exported.startswith("out: ")
+        and attention.startswith("attention in ")
+        and refused.startswith("spikeport: sentence")
+        and "UTF-8" in refused
+    )
 
 
 def test_a_reader_that_leaves_early_gets_no_traceback(repository: Path, tmp_path: Path) -> None:

@@ -179,9 +179,13 @@ def test_an_unknown_backend_is_refused(command: Command, small_bundle: Path) -> 
 
 
 def test_a_stock_reader_asked_for_by_name_refuses_a_native_attention(
-    command: Command, small: Path, small_bundle: Path
+    command: Command, small: Path, small_bundle: Path, tmp_path: Path
 ) -> None:
-    ended = command("verify", small_bundle, "--against", small, "--samples", 1, "--backend", "snntorch")
+    native = tmp_path / "native"
+    assert command("export", "nir", native, "--student", small, "--attention-body", "native").status == 0
+    whole = command("verify", small_bundle, "--against", small, "--samples", 1, "--backend", "snntorch")
+    assert whole.status == 0  # the same student in gates
+    ended = command("verify", native, "--against", small, "--samples", 1, "--backend", "snntorch")
     assert ended.status == 2 and "nir.read refuses it" in " ".join(ended.err.split())
 
 
