@@ -1,19 +1,18 @@
-"""Verbs on bundles: ``export``, ``encode``, ``simulate``."""
+"""Verbs on bundles: ``export`` and its targets, ``encode``, ``simulate``."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
-from toolkit import students
 from toolkit.cli.classify_verb import BUNDLE
+from toolkit.cli.export_lava_verb import export_lava
+from toolkit.cli.export_nir_verb import export_nir
 from toolkit.cli.export_onnx_verb import export_onnx
 from toolkit.cli.io import cut, emit, say, tell
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
-STUDENT = typer.Option(students.MARKED, help="Student folder.")
 
 
 def register(app: typer.Typer) -> None:
@@ -25,50 +24,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(export, name="export")
     app.command()(encode)
     app.command()(simulate)
-
-
-def export_nir(
-    out: Path = typer.Argument(help="Bundle folder to write."),
-    student: Path = STUDENT,
-    tokens: int | None = typer.Option(None, min=2, max=512, help="Token slots N (default: the student's)."),
-    attention_body: str = typer.Option(
-        "auto", help="ssa attention as gates (stock NIR readers run it), native (they refuse it), or auto, by size."
-    ),
-    nir_compat: str = typer.Option("1.0.8", help="Oldest nir that is to read the graph: 1.0.8 or 1.0.4."),
-    json: bool = JSON,
-) -> None:
-    """Lower a student and write its bundle: NIR graph, host encoder, golden traces, manifest."""
-    from toolkit.bundle.writer import write_bundle
-
-    lowered = write_bundle(student, out, tokens, attention_body, nir_compat)
-    form = lowered.attention
-    bounds = {name: {"low": b.low, "high": b.high, "limit": lowered.limits[name]} for name, b in lowered.bounds.items()}
-    nodes = len(lowered.graph.nodes)
-    emit({"bundle": str(out), "nodes": nodes, "bounds": bounds, "attention": asdict(form)}, json)
-    tell(f"{out}: {nodes} nodes, every accumulator proved in range")
-    if form.body == "gates":
-        tell(f"attention in {form.gates:,} stock gates, which stock NIR readers run")
-    else:
-        tell(f"attention as a native node, which stock NIR readers refuse; as a body, {form.gates:,} gates")
-
-
-def export_lava(
-    out: Path = typer.Argument(help="Folder for plan.json and its arrays."),
-    bundle: Path = BUNDLE,
-    explain: bool = typer.Option(False, "--explain", help="Print the plan as a table."),
-    json: bool = JSON,
-) -> None:
-    """Plan a bundle as Lava processes, for the runtime that is copied to a Loihi host."""
-    from exporters.lava import build_plan, write_plan
-    from exporters.lava import explain as describe
-    from toolkit.bundle.reader import open_bundle
-
-    plan = build_plan(open_bundle(bundle).graph)
-    write_plan(plan, out)
-    emit({"plan": str(out), "processes": len(plan.processes), "latency": plan.latency}, json)
-    if explain:
-        typer.echo(describe(plan))
-    tell(f"{out}: {len(plan.processes)} processes, latency {plan.latency} steps")
 
 
 def encode(
