@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toolkit.bundle.approximation import approximation_note
 from toolkit.bundle.manifest import Manifest
 
 TITLE = "# Spiking text classifier"
@@ -30,8 +31,11 @@ def model_card(manifest: Manifest) -> str:
         rows.append(("Training data", str(facts["data_licence"])))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     worst = max(manifest.bounds.items(), key=lambda item: max(-item[1]["low"], item[1]["high"]) / item[1]["limit"])
+    head = ""
+    if manifest.approximation:
+        head = f"**{approximation_note(manifest.approximation)}.** The figures are in `manifest.json`.\n\n"
     return (
-        f"{TITLE}\n\n"
+        f"{TITLE}\n\n{head}"
         "A spiking transformer in integers, exported by spikeport. `model.nir` is the network, "
         "`encoder.safetensors` and `tokenizer.json` the host's part, `golden.npz` inputs with the spikes and "
         "logits that every backend must give, `manifest.json` the meaning of every number.\n\n"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from toolkit.bundle.approximation import FIELD, approximation_fault
 from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE
 from toolkit.errors import SpikeportError
 from toolkit.models.configuration import StudentConfig
@@ -36,6 +37,8 @@ class Manifest:
         attention: ``body``, ``gates`` (which stock NIR readers run) or ``native`` (which they refuse), and the
             ``gates`` and ``weights`` that the bodies have or would have; empty in a bundle written before
             there was a choice.
+        approximation: of another model's function by the student: the model, what was frozen, and the agreement
+            measured (``toolkit.bundle.approximation``); empty, and not written, where there is no other model.
     """
 
     student: dict[str, Any]
@@ -49,6 +52,7 @@ class Manifest:
     facts: dict[str, Any]
     tool: str
     attention: dict[str, Any] = field(default_factory=dict)
+    approximation: dict[str, Any] = field(default_factory=dict)
     format: str = f"{FORMAT}/{VERSION}"
 
     @property
@@ -60,7 +64,10 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json``; the same manifest gives the same bytes."""
-        text = json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        content = asdict(self)
+        if not self.approximation:  # older versions read every bundle that needs no mark, and refuse one that does
+            del content[FIELD]
+        text = json.dumps(content, indent=2, sort_keys=True) + "\n"
         (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
 
     @classmethod
@@ -80,6 +87,7 @@ class Manifest:
         _check_format(path, content)
         known = {f.name: f for f in fields(cls)}
         content.setdefault("attention", {})
+        content.setdefault(FIELD, {})
         for name in sorted(set(known) ^ set(content)):
             state = "missing" if name in known else "unknown"
             raise SpikeportError(f"{path}: field {name!r} is {state}; write the bundle again")
@@ -124,6 +132,7 @@ _KINDS: dict[str, type] = {
     "facts": dict,
     "tool": str,
     "attention": dict,
+    FIELD: dict,
 }
 
 
@@ -158,6 +167,8 @@ def _check_values(path: Path, content: dict[str, Any]) -> None:
         raise SpikeportError(f"{path}: labels {labels!r}, needs different texts; copy the bundle again")
     if content["attention"] and content["attention"].get("body") not in ("gates", "native"):
         raise SpikeportError(f"{path}: attention is {content['attention']!r}, needs a body; copy the bundle again")
+    if fault := approximation_fault(content[FIELD]):
+        raise SpikeportError(f"{path}: {FIELD}: {fault}; copy the bundle again")
     for name in LISTED:
         if name not in content["files"]:
             raise SpikeportError(f"{path}: files lacks {name}, it could not be checked; copy the bundle again")

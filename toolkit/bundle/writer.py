@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
 
 from exporters.nir.write import COMPAT, write_graph
 from simulators import simulate
+from toolkit.bundle.approximation import FIELD as APPROXIMATION
+from toolkit.bundle.approximation import approximation_fault
 from toolkit.bundle.card import TITLE, model_card
 from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, Text, load_tokenizer
 from toolkit.bundle.manifest import (
@@ -30,7 +33,8 @@ from toolkit.lowering.pipeline import Lowered, lower
 from toolkit.models.storage import TRANSFORMERS_NAMES, load_facts, load_student, student_hash
 from toolkit.models.student import SpikingStudent
 
-OF_THE_FILE = ("student", "thresholds", "format", *TRANSFORMERS_NAMES)  # the rest of a student's JSON is provenance
+# The rest of a student's JSON is provenance.
+OF_THE_FILE = ("student", "thresholds", "format", APPROXIMATION, *TRANSFORMERS_NAMES)
 GOLDEN_SENTENCES = (
     "a warm and funny film with a generous heart .",
     "the plot goes nowhere and takes its time about it .",
@@ -60,6 +64,7 @@ def write_bundle(
     if nir_compat not in COMPAT:
         raise SpikeportError(f"nir compat {nir_compat!r}: choose one of {', '.join(COMPAT)}")
     facts = load_facts(student_folder)
+    approximation = approximation_of(facts)
     student = load_student(student_folder)
     lowered = lower(student, tokens, attention_body)
     slots = tokens or student.config.tokens
@@ -98,11 +103,22 @@ def write_bundle(
         facts={k: v for k, v in facts.items() if k not in OF_THE_FILE},
         tool=tool_version(),
         attention=asdict(lowered.attention),
+        approximation=approximation,
     )
     (out / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
     manifest.files.update({name: file_facts(out / name) for name in LISTED})
     manifest.write(out)
     return lowered
+
+
+def approximation_of(facts: dict[str, object]) -> dict[str, Any]:
+    """The mark that a student's JSON carries where it only comes near another model; empty where it has none."""
+    mark = facts.get(APPROXIMATION) or {}
+    fault = approximation_fault(mark) if isinstance(mark, dict) else f"is {type(mark).__name__}, needs fields"
+    if fault:
+        raise SpikeportError(f"student: {APPROXIMATION}: {fault}; write the student again")
+    assert isinstance(mark, dict)
+    return mark
 
 
 def encoder_tables(student: SpikingStudent) -> dict[str, np.ndarray]:

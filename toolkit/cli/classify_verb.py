@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from toolkit.cli.io import emit, tell
+from toolkit.cli.io import emit, tell, warn_if_approximate
 
 BUNDLE = typer.Option(Path("build/demo/bundle"), help="Bundle folder.")
 
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
         from toolkit.demo.classify import classify as run
 
         opened = open_bundle(bundle)
+        warn_if_approximate(opened.manifest.approximation)
         answer = run(opened, sentences)
         names = opened.manifest.labels
         results: list[dict[str, Any]] = [

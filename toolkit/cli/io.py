@@ -23,6 +23,14 @@ def tell(text: str) -> None:
     people.print(Text(text), soft_wrap=True)
 
 
+def warn_if_approximate(approximation: dict[str, Any]) -> None:
+    """Say of a bundle that it only comes near another model, with its figures; nothing where it does not."""
+    if approximation:
+        from toolkit.bundle.approximation import approximation_note
+
+        tell(approximation_note(approximation))
+
+
 def cut(truncated: Sequence[object], limit: int) -> str:
     """What to say of sentences that were too long, behind their number; nothing where none was."""
     return f", {len(truncated)} of them cut to {limit} word pieces" if truncated else ""

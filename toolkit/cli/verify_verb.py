@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from toolkit import students
-from toolkit.cli.io import emit, say, tell
+from toolkit.cli.io import emit, say, tell, warn_if_approximate
 
 if TYPE_CHECKING:
     from toolkit.backends.protocol import SpikeBackend
@@ -64,6 +64,7 @@ def verify(
         raise SpikeportError(
             f"--samples {samples}: {len(examples)} sentences in {source}; ask for fewer, or give --data"
         )
+    warn_if_approximate(opened.manifest.approximation)
     check_golden(opened)
     asked = _Questions.of(opened, examples[:samples], key, demo_key)
     reference, told = _reference(opened, against)

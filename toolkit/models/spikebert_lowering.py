@@ -22,5 +22,6 @@ def refuse_lowering(source: object) -> NoReturn:
     raise SpikeportError(
         f"{name}: a faithful SpikeBERT cannot be lowered: its LayerNorms need a mean and a square root per token and "
         "step, which no integer graph holds, its padded tokens spike, and it knows no position; distil the deployable "
-        "form from the same teacher (`spikeport distill`); an approximate export of this form is not there yet"
+        "form from the same teacher (`spikeport distill`), or freeze the norms on sentences into an approximate bundle "
+        "(`spikeport export nir --student FOLDER --calibrate-norm DATA`)"
     )
