@@ -15,10 +15,10 @@ BEFORE = Integers(torch.tensor([[2.0, 4.0, -6.0]]), torch.tensor([10.0]), 50)
 
 def test_values_go_to_the_nearest_even_integer_and_halves_to_the_even_half() -> None:
     weight = np.array([[2.9, 5.0, -7.0]])  # 5 lies between 4 and 6, its half 2.5 goes to 2; -3.5 goes to -4
-    module, change = to_integers("a", weight, np.array([10.25]), BEFORE, clip=False)
-    assert module.integers().weight.tolist() == [[2.0, 4.0, -8.0]] and module.integers().bias.tolist() == [10.0]
+    module, change = to_integers("a", weight, np.array([11.25]), BEFORE, clip=False)
+    assert module.integers().weight.tolist() == [[2.0, 4.0, -8.0]] and module.integers().bias.tolist() == [12.0]
     assert module.theta == 50
-    assert (change.values, change.changed, change.rounding, change.clipped) == (4, 1, 1.0, 0)
+    assert (change.values, change.changed, change.rounding, change.clipped) == (4, 2, 1.0, 0)
 
 
 def test_weights_beyond_8_bits_are_refused_or_clipped_and_counted() -> None:
