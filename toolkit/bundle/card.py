@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from toolkit.bundle.manifest import Manifest
 
 TITLE = "# Spiking text classifier"
@@ -19,7 +21,7 @@ def model_card(manifest: Manifest) -> str:
         ),
         ("Weights", "8-bit even integers, int16 encoder tables"),
         ("Made by", f"recipe {facts.get('recipe', 'unknown')}, seed {facts.get('seed', 'unknown')}"),
-        ("Watermark", "embedded" if facts.get("watermarked") else "none"),
+        ("Watermark", _watermark(facts)),
         ("Student sha256", manifest.student_sha256),
         ("Written by", f"spikeport {manifest.tool}"),
     ]
@@ -40,3 +42,10 @@ def model_card(manifest: Manifest) -> str:
         f"{worst[0]} (range {worst[1]['low']} to {worst[1]['high']}, limit {worst[1]['limit']}).\n\n"
         "Not run on neuromorphic hardware: simulated, and executed by Lava's fixed-point CPU models.\n"
     )
+
+
+def _watermark(facts: dict[str, Any]) -> str:
+    """Embedded, none, or, where the fact is null, neither: weights fine-tuned elsewhere have to be tested."""
+    if "watermarked" in facts and facts["watermarked"] is None:
+        return "not known: fine-tuned since; test it with `spikeport watermark verify`"
+    return "embedded" if facts.get("watermarked") else "none"
