@@ -38,6 +38,7 @@ class BoundAccumulators:
         return replace(state, bounds=bounds, limits=limits)
 
     def ensures(self, state: State) -> None:
+        refuse_unless_same("bound", set(state.bounds) & set(state.affine), set(state.affine))
         way = "" if self.calibrated else ", or export with --calibrated"
         for name, bound in state.bounds.items():
             limit = state.limits[name]
