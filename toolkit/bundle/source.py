@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -93,6 +95,20 @@ def _is_pretrained(folder: Path) -> bool:
     return isinstance(content, dict) and content.get("model_type") == MODEL_TYPE and "format" not in content
 
 
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """No progress bar for what takes a moment."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _pretrained(folder: Path) -> Source:
     from toolkit.distillation.model_folder import reading
     from toolkit.models.modeling import SpikingStudentForSequenceClassification
@@ -100,7 +116,7 @@ def _pretrained(folder: Path) -> Source:
     weights = folder / MODEL_WEIGHTS
     if not weights.is_file():
         raise SpikeportError(f"{weights}: no such file; save the student with save_pretrained, in one file")
-    with reading(folder):
+    with reading(folder), _without_bars():
         model = SpikingStudentForSequenceClassification.from_pretrained(folder)
     student: SpikingStudent = model.student.eval()
     form: Form = "float" if model.config.thresholds is None else "integer"

@@ -79,9 +79,10 @@ def _show(lowered: Lowered) -> None:
     """The cost of the bound, layer by layer."""
     from rich.table import Table
 
-    table = Table("layer", title="threshold that each layer's bound leaves, of the one that 8-bit weights allow")
+    table = Table(title="thresholds, and what each layer's bound costs", box=None)
+    table.add_column("layer", no_wrap=True)
     for heading in ("8 bits allow", "proof allows", "theta", "bits lost", "bound", "limit", "kind"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=heading in ("theta", "bound", "kind"))
     for name, layer in _layers(lowered).items():
         proof = "" if layer["theta_by_proof"] is None else str(layer["theta_by_proof"])
         numbers = (str(layer["theta_by_weights"]), proof, str(layer["theta"]), f"{layer['bits_lost']:.2f}")
