@@ -66,7 +66,7 @@ def verify(
         )
     check_golden(opened)
     asked = _Questions.of(opened, examples[:samples], key, demo_key)
-    reference, told = _reference(opened, against)
+    reference, told = _reference(opened, against, asked.batch)
     left_out: list[dict[str, str]] = []
     verdicts: dict[str, Verdict] = {}
     for name in backend or BACKENDS:
@@ -119,7 +119,7 @@ class _Questions:
         return entry
 
 
-def _reference(opened: Bundle, against: Path) -> tuple[SpikeBackend, str]:
+def _reference(opened: Bundle, against: Path, batch: EncodedBatch) -> tuple[SpikeBackend, str]:
     """What the bundle is held against, and its name."""
     from toolkit.backends.simulator import Simulator
     from toolkit.bundle.manifest import MANIFEST_FILE
@@ -133,6 +133,8 @@ def _reference(opened: Bundle, against: Path) -> tuple[SpikeBackend, str]:
     wanted, found = ((b.manifest.student, b.manifest.tokens) for b in (opened, other))
     if wanted != found:
         raise SpikeportError(f"{against}: a bundle of another shape than {opened.folder}; name one of the same student")
+    for i, fault in (other.encoder.check(batch.spikes) if other.encoder.check else {}).items():
+        raise SpikeportError(f"{against}: sentence {i + 1} overflows there, {fault}; leave it out")
     return Simulator(other.graph), f"simulator {against}"
 
 
