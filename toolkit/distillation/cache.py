@@ -155,7 +155,7 @@ def _teacher(oracle: Oracle) -> str:
     return hashlib.sha256(f"{oracle.identity} {oracle.labels}".encode()).hexdigest()
 
 
-def _key(row: Sequence[int], kinds: Sequence[int] | None) -> bytes:
+def _key(row: Sequence[int] | np.ndarray, kinds: Sequence[int] | np.ndarray | None) -> bytes:
     return np.asarray([*row, -1, *(() if kinds is None else kinds)], np.int32).tobytes()
 
 
@@ -168,7 +168,7 @@ def _known(folder: Path, teacher: str) -> dict[bytes, np.ndarray]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     spans = [held.span(i) for i in range(len(held))]
-    kinds = [held.segments[span] if held.segments is not None else () for span in spans]
+    kinds = [held.segments[span] if held.segments is not None else None for span in spans]
     return {_key(held.ids[s], k): held.logits[i] for i, (s, k) in enumerate(zip(spans, kinds, strict=True))}
 
 
