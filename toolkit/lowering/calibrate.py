@@ -21,7 +21,7 @@ from toolkit.models.layers import Integers
 
 MARGIN = 1.25
 """Default. No guarantee, the host checks every input: it sets how often one is refused (docs/lowering.md: of three
-students, 0 to 0.23 % of unseen sentences exceed 1.25 times what 200 others reached in any layer, 7 % exceed that)."""
+students, 0 to 0.23 % of unseen sentences exceed 1.25 times what 200 others reached in some layer)."""
 
 Chunks = Callable[[], Iterable[NDArray[np.bool_]]]
 """Gives the input spikes of all sentences, some at a time, (S, T, D + 1, N); called once a round."""

@@ -50,7 +50,7 @@ def bundle(student: Path, sentences: Path) -> Path:
     from toolkit.bundle.writer import write_bundle
 
     out = student.with_name("bundle")
-    write_bundle(student, out, calibrated=sentences, margin=1.25)
+    write_bundle(student, out, attention_body="native", calibrated=sentences, margin=1.25)  # a body takes long to read
     return out
 
 
@@ -94,7 +94,7 @@ def test_bundle_card_and_command_say_that_it_is_calibrated(
     assert opened.manifest.calibrated and opened.graph.metadata["bounds"] == "calibrated"
     card = (bundle / "README.md").read_text()
     assert "Calibrated, not proved" in card and LAYER in card and "is proved to stay" not in card
-    options = ("--student", student, "--calibrated", sentences)
+    options = ("--student", student, "--calibrated", sentences, "--attention-body", "native")
     told = command("export", "nir", tmp_path / "a", *options)
     assert told.status == 0 and "CALIBRATED: in 1 of 8 layers" in told.err and "margin of 1.25" in told.err
     wide = command("export", "nir", tmp_path / "b", *options, "--margin", "1", "--json").json
@@ -161,7 +161,7 @@ def test_a_reference_that_would_overflow_is_refused_too(command: Command, bundle
     tensors = load_file(calm / "student.safetensors")
     tensors[f"{LAYER}.weight"][0] = 60
     save_file(tensors, calm / "student.safetensors")
-    write_bundle(calm, tmp_path / "proved")
+    write_bundle(calm, tmp_path / "proved", attention_body="native")
     data = rows(tmp_path / "l.tsv", QUIET, LOUD)
     common = ("--backend", "simulator", "--samples", 2, "--data", data)
     ended = command("verify", tmp_path / "proved", "--against", bundle, *common)
