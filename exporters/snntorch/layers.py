@@ -1,13 +1,11 @@
-"""Which nodes of a graph are the classifier's own, to be trained, and the kernels in which the file holds them."""
+"""Which nodes of a graph are the classifier's own, to be trained, and the messages that enter them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from exporters.nir.graph import Attention, Graph, Neuron, Pool, TokenLinear, layer_name
+from exporters.nir.graph import Graph, TokenLinear, layer_name
+from exporters.nir.signals import propagate
 from exporters.snntorch.errors import SnnTorchExportError
 
 WEIGHT, BIAS = ".weight", ".bias"  # the two linear nodes of a layer; the second reads the valid train
@@ -45,30 +43,7 @@ def trained_layers(graph: Graph) -> dict[str, Trained]:
     return {layer: Trained(named[layer + WEIGHT], named[layer + BIAS]) for layer in layers}
 
 
-def largest_message(graph: Graph, node: str) -> int:
-    """The largest integer that a node sends per channel, token and step: 1 for spikes, sums of them at a junction.
-
-    Raises:
-        SnnTorchExportError: a node that neither fires nor joins two that do.
-    """
-    content = graph.nodes[node]
-    if isinstance(content, Pool) and content.kernel == 1:
-        return sum(largest_message(graph, source) for source in graph.sources(node))
-    if isinstance(content, Neuron) or (isinstance(content, Attention) and content.kind == "sdsa"):
-        return 1
-    raise SnnTorchExportError(
-        f"node {node!r}: {type(content).__name__} before a trained layer, needs spikes or sums of them; export the "
-        "bundle again"
-    )
-
-
-def kernel_shape(node: TokenLinear) -> tuple[int, int, int, int]:
-    """Shape of a node's weight in the file and in snnTorch: (out, in, 1, 2w - 1)."""
-    return (len(node.weight), node.inputs, 1, 2 * node.window - 1)
-
-
-def kernel(node: TokenLinear) -> NDArray[np.float32]:
-    """A node's weight in that shape, its look-back half zero."""
-    taps = np.zeros(kernel_shape(node), np.float32)
-    taps[:, :, 0, node.window - 1 :] = node.taps().transpose(1, 2, 0)
-    return taps
+def largest_messages(graph: Graph) -> dict[str, int]:
+    """The largest integer that enters each node per channel, token and step: 1 for spikes, more for sums of them."""
+    _, entering = propagate(graph, sorted(graph.nodes))  # names are in topological order
+    return {name: int(signal.bound) for name, signal in entering.items()}

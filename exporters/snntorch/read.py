@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from exporters.nir.graph import Attention, Graph, Neuron, Node, TokenLinear
 from exporters.snntorch.errors import SnnTorchExportError
-from exporters.snntorch.layers import kernel, kernel_shape, trained_layers
+from exporters.snntorch.layers import trained_layers
 
 FORMAT = "spikeport.snntorch/1"
 Tensors = dict[str, NDArray[np.float32]]
@@ -103,7 +103,7 @@ def _columns(path: Path, node: str, content: Node, tensors: Tensors) -> NDArray[
     assert isinstance(content, TokenLinear)
     if node not in tensors:
         raise SnnTorchExportError(f"{path}: tensor {node!r} is missing; save the whole module with `save` of load.py")
-    values, shape = tensors[node], kernel_shape(content)
+    values, shape = tensors[node], content.kernel().shape
     if values.shape != shape:
         raise SnnTorchExportError(
             f"{path}: tensor {node!r} is {values.shape}, the graph's is {shape}; layers keep their sizes"
@@ -140,7 +140,7 @@ def _check_frozen(path: Path, graph: Graph, key: str, values: NDArray[np.float32
     if part == "bias":
         _check_same(path, key, values, node.bias, "a convolution's bias acts on padded tokens too; train .bias nodes")
     else:
-        _check_same(path, key, values, kernel(node), "it only lays signals out; keep it frozen, as load.py does")
+        _check_same(path, key, values, node.kernel(), "it only lays signals out; keep it frozen, as load.py does")
 
 
 def _check_same(path: Path, key: str, values: NDArray[np.float32], wanted: NDArray[np.float32], why: str) -> None:

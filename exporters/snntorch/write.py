@@ -11,7 +11,7 @@ from pathlib import Path
 from exporters.nir.graph import Attention, Graph, Input
 from exporters.snntorch.errors import SnnTorchExportError
 from exporters.snntorch.guide import TITLE, guide
-from exporters.snntorch.layers import largest_message, trained_layers
+from exporters.snntorch.layers import largest_messages, trained_layers
 
 GRAPH_FILE, LOADER_FILE, LIMITS_FILE, GUIDE_FILE = "model.nir", "load.py", "limits.json", "README.md"
 LOADER = Path(__file__).with_name(LOADER_FILE)
@@ -46,6 +46,7 @@ def write_folder(graph: Graph, source: Path, out: Path, limits: Mapping[str, int
     layers = trained_layers(graph)
     if missing := sorted(set(layers) - set(limits)):
         raise SnnTorchExportError(f"layer {missing[0]}: has no limit in the manifest; export the bundle again")
+    largest = largest_messages(graph)
     _check_target(out)
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, out / GRAPH_FILE)
@@ -54,7 +55,7 @@ def write_folder(graph: Graph, source: Path, out: Path, limits: Mapping[str, int
         name: {
             "weight": layer.weight,
             "bias": layer.bias,
-            "largest_message": largest_message(graph, graph.sources(layer.weight)[0]),
+            "largest_message": largest[layer.weight],
             "limit": limits[name],
         }
         for name, layer in layers.items()

@@ -169,12 +169,16 @@ class HostEncoder:
             ids[i, : len(row)], segments[i, : len(row)] = row, kinds
             valid[i, : len(row)] = True
         batch = self._spikes(ids, valid, segments, tuple(truncated))
-        for i, fault in (self.check(batch.spikes) if self.check else {}).items():
+        for i, fault in self.faults(batch.spikes).items():
             raise SpikeportError(
                 f"sentence {texts[i]!r:.60}: {fault}, and the bundle's bounds are calibrated, not proved; leave it "
                 "out, or export the student without --calibrated"
             )
         return batch
+
+    def faults(self, spikes: NDArray[np.bool_]) -> dict[int, str]:
+        """Inputs (S, T, D + 1, N) that would overflow, and where; of proved bounds, none."""
+        return self.check(spikes) if self.check else {}
 
     def _sentence(self, text: str) -> tuple[list[int], list[int], int]:
         """Token ids and segments as they fit, and the length before anything was cut."""

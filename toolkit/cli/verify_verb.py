@@ -104,9 +104,10 @@ class _Questions:
 
     @classmethod
     def of(cls, opened: Bundle, examples: list[Example], key: Path | None, demo: bool) -> _Questions:
-        texts: list[Any] = [e.text if e.pair is None else (e.text, e.pair) for e in examples]
+        from toolkit.distillation.corpus import text_of
+
         queries, target = _queries(opened, key, demo)
-        return cls(opened.encoder.encode([*texts, *queries]), [e.label for e in examples], target)
+        return cls(opened.encoder.encode([*map(text_of, examples), *queries]), [e.label for e in examples], target)
 
     def entry(self, found: Verdict, reference: str, tolerance: float) -> dict[str, Any]:
         """The report's entry, with accuracy and WESR of both sides."""
@@ -133,7 +134,7 @@ def _reference(opened: Bundle, against: Path, batch: EncodedBatch) -> tuple[Spik
     wanted, found = ((b.manifest.student, b.manifest.tokens) for b in (opened, other))
     if wanted != found:
         raise SpikeportError(f"{against}: a bundle of another shape than {opened.folder}; name one of the same student")
-    for i, fault in (other.encoder.check(batch.spikes) if other.encoder.check else {}).items():
+    for i, fault in other.encoder.faults(batch.spikes).items():
         raise SpikeportError(f"{against}: sentence {i + 1} overflows there, {fault}; leave it out")
     return Simulator(other.graph), f"simulator {against}"
 
