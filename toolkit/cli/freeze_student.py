@@ -9,19 +9,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from toolkit.cli.io import say
-from toolkit.errors import MissingComponentError, SpikeportError
+from toolkit.errors import MissingComponentError
 
 
 @contextmanager
-def frozen_student(spikebert: Path, data: Path, out: Path, tokens: int | None, keep: Path | None) -> Iterator[Path]:
-    """The folder of the student that a SpikeBERT becomes, marked as approximate; removed unless it is to be kept.
+def frozen_student(spikebert: Path, data: Path, out: Path, tokens: int | None, deployed: Path | None) -> Iterator[Path]:
+    """A folder, for a while, of the student that a SpikeBERT becomes, marked as approximate.
 
     Args:
         spikebert: folder of the original.
         data: labelled sentences, TSV.
         out: bundle folder that is to be written.
         tokens: slots N.
-        keep: where the student folder is to stay, or ``None``.
+        deployed: folder that is to be written, too.
 
     Raises:
         SpikeportError: what ``approximate`` refuses, or a folder in the way.
@@ -31,28 +31,20 @@ def frozen_student(spikebert: Path, data: Path, out: Path, tokens: int | None, k
     except ModuleNotFoundError as error:
         raise MissingComponentError(f"{error.name} is missing; pip install 'spikeport[train]'") from None
     from toolkit.bundle.encoder import TOKENIZER_FILE
-    from toolkit.bundle.writer import check_target
+    from toolkit.bundle.writer import check_deployed, check_target
     from toolkit.distillation.corpus import read_examples
     from toolkit.distillation.progress import calm
     from toolkit.models.storage import save_student
 
     calm()
     check_target(out, spikebert)
-    _check_keep(keep, out)
+    if deployed is not None:
+        check_deployed(deployed, out)
     model = open_spikebert(spikebert)
     examples = read_examples(data, model.config.num_labels)
     made = approximate(model, spikebert, examples, tokens, say)
     with TemporaryDirectory() as scratch:
-        folder = keep or Path(scratch)
+        folder = Path(scratch)
         save_student(made.student, folder, made.facts)
         shutil.copyfile(spikebert / TOKENIZER_FILE, folder / TOKENIZER_FILE)
         yield folder
-
-
-def _check_keep(keep: Path | None, out: Path) -> None:
-    if keep is None:
-        return
-    if keep.resolve() == out.resolve():
-        raise SpikeportError(f"--keep-student {keep}: is the bundle's folder; name another one")
-    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise SpikeportError(f"--keep-student {keep}: exists and is not empty; name a new folder")

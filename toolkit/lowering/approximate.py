@@ -85,6 +85,7 @@ def approximate(
     names = {int(i): str(name) for i, name in (model.config.id2label or {}).items()}
     facts = {k: v for k, v in (getattr(model.config, "facts", None) or {}).items() if k in PROVENANCE}
     facts["labels"] = [names.get(i, str(i)) for i in range(config.labels)]
+    facts["lowered_from"] = MODEL_TYPE
     facts[FIELD] = {
         "of": f"the SpikeBERT {folder.resolve().name}",
         "original_sha256": sha256(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "in several files",

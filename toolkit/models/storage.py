@@ -58,6 +58,16 @@ def save_student(student: SpikingStudent, folder: Path, facts: dict[str, object]
     (folder / CONFIGURATION).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def check_new(folder: Path) -> None:
+    """Refuse a folder in which a student would lie upon other files.
+
+    Raises:
+        SpikeportError: it exists and holds something, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SpikeportError(f"{folder}: exists, and a student is never overwritten; name a new folder")
+
+
 def load_facts(folder: Path) -> dict[str, object]:
     """The JSON of a student folder.
 

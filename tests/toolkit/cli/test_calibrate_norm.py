@@ -39,7 +39,7 @@ def exported(spikebert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     """Its bundle and the student kept beside it; not to be changed."""
     folder = tmp_path_factory.mktemp("exported")
     bundle, student = folder / "bundle", folder / "student"
-    arguments = ["--student", spikebert, "--calibrate-norm", SENTENCES, "--keep-student", student]
+    arguments = ["--student", spikebert, "--calibrate-norm", SENTENCES, "--deployed", student]
     assert run(["export", "nir", str(bundle), *map(str, arguments), "--attention-body", "gates"]) == 0
     return bundle, student
 
@@ -171,9 +171,8 @@ def test_refusals(spikebert: Path, light: Path, command: Command, tmp_path: Path
     assert "no such file" in refused("--calibrate-norm", SENTENCES, student=tmp_path / "nowhere")
     assert "no such file" in refused("--calibrate-norm", tmp_path / "nowhere.tsv")
     assert "--tokens 13" in refused("--calibrate-norm", SENTENCES, "--tokens", "13")
-    assert "without --calibrate-norm" in refused("--keep-student", tmp_path / "kept", student=light)
-    assert "is the bundle's folder" in refused("--calibrate-norm", SENTENCES, "--keep-student", out)
-    assert "exists and is not empty" in refused("--calibrate-norm", SENTENCES, "--keep-student", spikebert)
+    assert "is the bundle's folder" in refused("--calibrate-norm", SENTENCES, "--deployed", out)
+    assert "never overwritten" in refused("--calibrate-norm", SENTENCES, "--deployed", spikebert)
     few = tmp_path / "few.tsv"
     few.write_text("text\tlabel\n" + "".join(f"film {i % 31}\t1\n" for i in range(60)), encoding="utf-8")
     assert "31 different sentences, needs at least 32" in refused("--calibrate-norm", few)
