@@ -49,7 +49,7 @@ class Shipped:
 
 SHIPPED = {
     "sdsa": Shipped(students.UNMARKED_SDSA, "auto", 32, 32),
-    "ssa-gates": Shipped(students.MARKED, "gates", 4, 4),
+    "ssa-gates": Shipped(students.MARKED, "gates", 4, 16),
     NATIVE: Shipped(students.MARKED, "native", 32, 32),
 }
 CASES = (*SHIPPED, RANDOM)

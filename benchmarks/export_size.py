@@ -49,7 +49,7 @@ VOCABULARY = 30522
 def config_of(form: str, size: str, tokens: int) -> StudentConfig:
     layers, width = map(int, size.split("x"))
     return StudentConfig(
-        vocabulary=VOCABULARY, width=width, layers=layers, heads=width // 32, tokens=tokens, attention=form,
+        vocabulary=VOCABULARY, width=width, layers=layers, heads=width // 32, tokens=tokens, attention=form,  # type: ignore[arg-type]
         attention_threshold=2,
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ def random_layers(config: StudentConfig, span: str) -> dict[str, Integers]:
     rng = np.random.default_rng(0)
     limit = current_limit(config.steps, even=True) if span == "proved" else None
     return {
-        name: layer_of(rng, tuple(layer.weight.shape), message, limit)  # type: ignore[union-attr, arg-type]
+        name: layer_of(rng, tuple(layer.weight.shape), message, limit)  # type: ignore[arg-type]
         for name, layer, message in SpikingStudent(config).linears()
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from exporters.nir.portable import READERS
+from exporters.nir.reader_rules import READERS
 from tests.exporters.nir.test_portable import ALL, F, biased, chain, conv, dense, full, lif, verdicts, wired
 
 TYPES = r"nir\.read refuses the file: .*type mismatch: "
