@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
+from toolkit.paired import mean_and_upper
 
 PUBLISHED = {  # SpikeBERT (arXiv 2308.15122, table 1; selected on the test set), best spiking figure since
     "sst2": (85.39, 88.76),
@@ -50,8 +50,9 @@ def quantisation_loss(runs: Sequence[dict[str, Any]]) -> dict[str, float] | None
     losses = [100 * (c["only_float"] - c["only_integer"]) / c["rows"] for c in counts]
     if len(losses) < 2:
         return None
-    mean, error = statistics.mean(losses), statistics.stdev(losses) / len(losses) ** 0.5
-    return {"runs": len(losses), "mean": mean, "upper": mean + float(stats.t.ppf(0.95, len(losses) - 1)) * error}
+    mean, upper = mean_and_upper(losses)
+    assert upper is not None  # of two or more
+    return {"runs": len(losses), "mean": mean, "upper": upper}
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from exporters.nir.graph import Graph, TokenLinear
-from simulators.signals import Signal
+from exporters.nir.signals import Signal
 
 
 @dataclass(frozen=True)

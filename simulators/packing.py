@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.nir.graph import Attention, Graph, Pool, TokenLinear
+from exporters.nir.signals import Signal
 from simulators.errors import GraphSimulationError
 from simulators.linear import selection
 from simulators.operations import Piece
 from simulators.rewrite import is_junction
-from simulators.signals import Signal
 
 
 class Packing:

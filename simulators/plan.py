@@ -10,7 +10,9 @@ from dataclasses import replace
 
 import torch
 
+from exporters.nir.errors import GraphError
 from exporters.nir.graph import Attention, Graph, Neuron, Node, TokenLinear, integer_threshold
+from exporters.nir.signals import Signal, propagate
 from simulators.arithmetic import FLOAT32_EXACT, FLOAT64_EXACT, INT32, current_limit, weight_exponent
 from simulators.check import check_integer, check_threshold
 from simulators.errors import GraphSimulationError
@@ -18,7 +20,6 @@ from simulators.linear import is_dense
 from simulators.operations import Edge, Operation, Plan, Product
 from simulators.packing import Packing
 from simulators.rewrite import is_junction, topological, with_bodies, with_explicit_sums
-from simulators.signals import Signal, propagate
 
 REDUCED_EXACT = 256  # integers up to it are exact in bfloat16, which a reduced global precision may use
 
@@ -46,7 +47,10 @@ def plan(graph: Graph, steps: int, arithmetic: str, expand_attention: bool = Fal
         graph = with_bodies(graph)
     graph = with_explicit_sums(graph)
     order = topological(graph)
-    signals, entering = propagate(graph, order)
+    try:
+        signals, entering = propagate(graph, order)
+    except GraphError as error:
+        raise GraphSimulationError(str(error)) from None
     builder = _Builder(graph, steps, arithmetic == "real", signals, entering)
     operations = [op for name in order for op in builder.operations(name)]
     recorded = [n for n in order if isinstance(graph.nodes[n], Neuron) or n in attentions]

@@ -34,12 +34,15 @@ class SimulationResult:
         activity: exact counts over the whole run.
         paths: how each neuron was computed: ``float32`` (proved equal), ``integer`` or ``real``.
         spikes: per spiking layer, bool (S, T, C, N); filled where recording was asked for.
+        currents: per neuron layer in order of execution, (S, 2) float64: the least and the largest input sum of
+            each sample over steps, tokens and channels, 0 at the most and at the least; filled where asked for.
     """
 
     logits: Tensor
     activity: Activity
     paths: dict[str, str]
     spikes: dict[str, Tensor] = field(default_factory=dict)
+    currents: dict[str, Tensor] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -51,6 +54,7 @@ def simulate(
     batch_size: int = 64,
     device: torch.device | str | None = None,
     record: bool = False,
+    currents: bool = False,
     count_updates: bool = False,
     expand_attention: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -65,6 +69,8 @@ def simulate(
         batch_size: samples held at a time; the result does not depend on it.
         device: CUDA where present by default, else CPU.
         record: keep the spikes of every layer.
+        currents: keep the extreme input sums of every neuron layer, before any wrap: what a calibrated bound is
+            taken from. A layer behind one that leaves its range has the sums that its wrapped spikes give.
         count_updates: count active updates per neuron instead of per token (a second product per layer).
         expand_attention: run attention bodies, primitive by primitive, instead of kernels (``real``).
         progress: called with samples done and samples in all after each batch.
@@ -75,12 +81,13 @@ def simulate(
     spikes = _checked(graph, inputs, batch_size)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     prepared = plan(graph, spikes.shape[1], arithmetic, expand_attention)
-    run = _Run(prepared, where, Counter(prepared, where, count_updates), record)
-    logits, recorded = [], []
+    run = _Run(prepared, where, Counter(prepared, where, count_updates), record, currents)
+    logits, recorded, sums = [], [], []
     for start in range(0, len(spikes), batch_size):
         batch = run.batch(spikes[start : start + batch_size].to(where))
         logits.append(batch.logits)
         recorded.append(batch.recorded)
+        sums.append(batch.currents)
         if progress:
             progress(min(start + batch_size, len(spikes)), len(spikes))
     return SimulationResult(
@@ -88,6 +95,7 @@ def simulate(
         run.counter.activity(len(spikes)),
         {label(op.name): op.path for op in prepared.operations if op.path in NEURON_PATHS},
         {name: torch.cat([part[name] for part in recorded]) for name in recorded[0]},
+        {name: torch.cat([part[name] for part in sums]) for name in sums[0]},
     )
 
 
@@ -152,13 +160,14 @@ class _Batch:
     left: dict[str, int]
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     recorded: dict[str, Tensor] = field(default_factory=dict)
+    currents: dict[str, Tensor] = field(default_factory=dict)
 
 
 class _Run:
     """A plan on a device."""
 
-    def __init__(self, prepared: Plan, device: torch.device, counter: Counter, record: bool) -> None:
-        self.plan, self.device, self.counter, self.record = prepared, device, counter, record
+    def __init__(self, prepared: Plan, device: torch.device, counter: Counter, record: bool, currents: bool) -> None:
+        self.plan, self.device, self.counter, self.record, self.currents = prepared, device, counter, record, currents
         self.resident = torch.float64 if prepared.real else torch.float32
         self.memory = Lender(device)
         self.dense: dict[str, Dense] = {}
@@ -217,7 +226,10 @@ class _Run:
             return self._attention(op, node, batch)
         if isinstance(node, Neuron):
             self.counter.updates(op, batch.values)
-            return self._neuron(op, node, self._sum(op, batch.values))
+            total = self._sum(op, batch.values)
+            if self.currents:
+                batch.currents[label(op.name)] = _extremes(batch.rows.to_grid(total))
+            return self._neuron(op, node, total)
         total = self._sum(op, batch.values)
         if isinstance(node, Pool) and op.path == "pool":
             pooled = _average(node, batch.rows.to_grid(total))
@@ -288,6 +300,12 @@ class _Run:
             chosen = values[piece.source][..., as_index(piece.columns, self.device)]
             part[..., as_index(piece.rows, self.device)] += chosen
         return part
+
+
+def _extremes(grid: Tensor) -> Tensor:
+    """Least (at most 0) and largest (at least 0) sum of each sample, (T, B, N, C) -> (B, 2), on the CPU."""
+    low, high = grid.amin(dim=(0, 2, 3)).clamp_max(0), grid.amax(dim=(0, 2, 3)).clamp_min(0)
+    return torch.stack([low, high], dim=1).double().cpu()
 
 
 def _average(node: Pool, grid: Tensor) -> Tensor:

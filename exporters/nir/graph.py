@@ -54,6 +54,15 @@ class TokenLinear:
         """(window, out, in): one matrix for each distance, the token's own first."""
         return self.weight.reshape(len(self.weight), self.window, self.inputs).transpose(1, 0, 2)
 
+    def kernel(self) -> NDArray[np.float32]:
+        """As a convolution holds it, (out, in, 1, 2 * window - 1): centred on the token, zero to its left.
+
+        nir gives only a centred kernel an unambiguous place ("same" over an odd width).
+        """
+        kernel = np.zeros((len(self.weight), self.inputs, 1, 2 * self.window - 1), np.float32)
+        kernel[:, :, 0, self.window - 1 :] = self.taps().transpose(1, 2, 0)
+        return kernel
+
 
 @dataclass(frozen=True)
 class Neuron:

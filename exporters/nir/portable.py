@@ -9,11 +9,12 @@ from pathlib import Path
 import nir
 
 from exporters.nir.errors import GraphError
-from exporters.nir.graph import Graph
+from exporters.nir.graph import Attention, Graph
 from exporters.nir.read import MALFORMED, read_graph
 from exporters.nir.reader_rules import READERS, findings
 from exporters.nir.stock.prepare import prepare
 from exporters.nir.stock.read import read_stock
+from exporters.nir.write import to_nir
 
 INTEGER, STOCK, LAVA = "integer", "stock", "lava"
 TARGETS = (INTEGER, STOCK, *READERS, LAVA)
@@ -57,10 +58,27 @@ def check_file(path: Path, planners: Mapping[str, Planner] | None = None) -> lis
         others = [_refused(target, error, path) for target in (STOCK, *READERS)]
     else:
         checked = _type_checked(path)
-        others = [_stock(graph, path), *(_reader(graph, reader, checked) for reader in READERS)]
+        others = [_stock(graph), *(_reader(graph, reader, checked) for reader in READERS)]
     found = {verdict.target: verdict for verdict in others}
     found |= {target: Verdict(target, not reason, reason) for target, reason in planned.items()}
     return [found[target] for target in TARGETS]
+
+
+def check_graph(graph: Graph, planner: Planner) -> list[Verdict]:
+    """One verdict for the integer simulator, the stock simulator and each stock reader, without writing a file.
+
+    Args:
+        graph: of the portable profile, as it would be written.
+        planner: the integer simulator's, which raises a ValueError of ours for a graph that it cannot run.
+    """
+    reason = _plan(planner, graph)
+    verdicts = [Verdict(INTEGER, not reason, reason)]
+    native = [name for name, node in graph.nodes.items() if isinstance(node, Attention) and node.body is None]
+    if native:
+        why = f"node {native[0]!r}: attention without a body, a type that nir does not know"
+        return [*verdicts, *(Verdict(target, False, why) for target in (STOCK, *READERS))]
+    stock = to_nir(graph)  # nir's own type check included
+    return [*verdicts, _stock(stock), *(_reader(stock, reader, "") for reader in READERS)]
 
 
 def _profile(path: Path, planner: Planner | None) -> str:
@@ -69,21 +87,24 @@ def _profile(path: Path, planner: Planner | None) -> str:
         graph = read_graph(path)
     except GraphError as error:
         return _reason(error, path)
+    return _plan(planner, graph).removeprefix(f"{path}: ") if planner else ""
+
+
+def _plan(planner: Planner, graph: Graph) -> str:
     try:
-        if planner:
-            planner(graph)
+        planner(graph)
     except ValueError as error:
         if type(error) is ValueError:  # ours are subclasses; another one is a fault of ours to be seen
             raise
-        return _reason(error, path)
+        return str(error)
     return ""
 
 
-def _stock(graph: nir.NIRGraph, path: Path) -> Verdict:
+def _stock(graph: nir.NIRGraph) -> Verdict:
     try:
         prepare(graph)
     except GraphError as error:
-        return _refused(STOCK, error, path)
+        return Verdict(STOCK, False, str(error))
     return Verdict(STOCK, True)
 
 

@@ -120,16 +120,10 @@ def _nested(body: Graph, facts: dict[str, object]) -> nir.NIRGraph:
 
 
 def _convolution(node: TokenLinear) -> nir.Conv2d:
-    """A window of w tokens as a kernel (1, 2w - 1) centred on the token, zero to its left.
-
-    nir gives only a centred kernel an unambiguous place ("same" over an odd width), and takes the output
-    shape of a kernel that is not square right with "same" alone.
-    """
-    kernel = np.zeros((len(node.weight), node.inputs, 1, 2 * node.window - 1), np.float32)
-    kernel[:, :, 0, node.window - 1 :] = node.taps().transpose(1, 2, 0)
+    """With "same" padding, by which alone nir takes the shape of a kernel that is not square right."""
     return nir.Conv2d(
         input_shape=(1, node.tokens),
-        weight=kernel,
+        weight=node.kernel(),
         stride=(1, 1),
         padding="same" if node.window > 1 else (0, 0),
         dilation=(1, 1),

@@ -22,8 +22,9 @@ from exporters.nir.graph import (
     integer_threshold,
     layer_name,
 )
+from exporters.nir.signals import Signal
 from exporters.onnx.errors import OnnxExportError
-from exporters.onnx.ranges import FLOAT32_EXACT, Range, propagate
+from exporters.onnx.ranges import FLOAT32_EXACT, entering_ranges
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def prove(graph: Graph) -> Proof:
         if fault := _fault(graph.nodes[name]):
             raise OnnxExportError(f"{name}: {fault}")
     _check_layers(graph)
-    entering = propagate(graph, order)
+    entering = entering_ranges(graph, order)
     limits = [_steps(name, graph.nodes[name], entering[name]) for name in order if name in entering]
     most, limited_by = min((limit for limit in limits if limit), default=(24, "no neuron"))
     proof = Proof(tuple(order), most, limited_by)
@@ -146,7 +147,7 @@ def _check_layers(graph: Graph) -> None:
         raise OnnxExportError(f"{twice[0]}: the name of several layers, outputs need 1 each; rename one")
 
 
-def _steps(name: str, node: Node, current: Range) -> tuple[int, str] | None:
+def _steps(name: str, node: Node, current: Signal) -> tuple[int, str] | None:
     """Steps for which a neuron is exact, and its name with the reason.
 
     After t steps a membrane below the bound is a multiple of 2^-t (2^-(t-1) where all currents are even), so
@@ -166,5 +167,5 @@ def _steps(name: str, node: Node, current: Range) -> tuple[int, str] | None:
     by_range = math.floor(math.log2(FLOAT32_EXACT / max(current.bound, 1))) + finer
     by_margin = math.floor(-math.log2(margin)) + finer
     if by_range <= by_margin:
-        return by_range, f"{name}: sums reach {current.bound}"
+        return by_range, f"{name}: sums reach {current.bound:.0f}"
     return by_margin, f"{name}: threshold {node.v_threshold:.9g} is stored {margin:.3g} below {theta}"

@@ -237,7 +237,7 @@ def set_weight(value: float) -> Callable[[object], object]:
         ("block0.k", lambda n: replace(n, v_threshold=7.0), r"threshold 7 is not the tie margin"),
         ("block0.k", lambda n: replace(n, v_threshold=stored(20000)), r"vth 159999, the limit is 131071"),
         ("block0.residual1", lambda n: Pool(9, 4), r"pool of kernel 9 divides"),
-        ("block0.k", lambda n: replace(n, shape=(9, 1, 5)), r"8 channels x 5 tokens lead into it, 9 x 5"),
+        ("block0.k", lambda n: replace(n, shape=(9, 1, 5)), r"8 channels x 5 tokens enter, 9 x 5"),
     ],
 )
 def test_graphs_that_are_not_integer_are_refused_by_name(

@@ -41,5 +41,5 @@ def open_backend(name: str, bundle: Bundle, say: Callable[[str], None] | None = 
     if name == "lava":
         from toolkit.backends.lava import Lava
 
-        return Lava(bundle.graph, report=say)
+        return Lava(bundle.graph, report=say, calibrated=bundle.manifest.calibrated)
     raise SpikeportError(f"backend {name!r}: not known; choose one of {', '.join(BACKENDS)}")

@@ -15,6 +15,11 @@ from toolkit.bundle.encoder import EncodedBatch
 class Lava:
     """Lava's ``fixed_pt`` models on CPU, one process per network part, samples streamed back to back.
 
+    Args:
+        graph: typed integer graph.
+        report: told about progress.
+        calibrated: take a graph whose currents are not proved in range, for inputs that were checked.
+
     Raises:
         PlanError: the graph cannot be planned.
         LavaNotInstalled: no interpreter with Lava.
@@ -22,9 +27,9 @@ class Lava:
 
     name, mode = "lava", "fixed_pt, multi-process"
 
-    def __init__(self, graph: Graph, report: Callable[[str], None] | None = None) -> None:
+    def __init__(self, graph: Graph, report: Callable[[str], None] | None = None, calibrated: bool = False) -> None:
         self.python = find_python()
-        self.plan = build_plan(graph)
+        self.plan = build_plan(graph, calibrated=calibrated)
         self.report = report
         self.version = "unknown"
 

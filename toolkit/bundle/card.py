@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from toolkit.bundle.manifest import Manifest
 
 TITLE = "# Spiking text classifier"
@@ -19,7 +21,7 @@ def model_card(manifest: Manifest) -> str:
         ),
         ("Weights", "8-bit even integers, int16 encoder tables"),
         ("Made by", f"recipe {facts.get('recipe', 'unknown')}, seed {facts.get('seed', 'unknown')}"),
-        ("Watermark", "embedded" if facts.get("watermarked") else "none"),
+        ("Watermark", _watermark(facts)),
         ("Student sha256", manifest.student_sha256),
         ("Written by", f"spikeport {manifest.tool}"),
     ]
@@ -29,14 +31,43 @@ def model_card(manifest: Manifest) -> str:
     if facts.get("data_licence"):
         rows.append(("Training data", str(facts["data_licence"])))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    worst = max(manifest.bounds.items(), key=lambda item: max(-item[1]["low"], item[1]["high"]) / item[1]["limit"])
     return (
         f"{TITLE}\n\n"
         "A spiking transformer in integers, exported by spikeport. `model.nir` is the network, "
         "`encoder.safetensors` and `tokenizer.json` the host's part, `golden.npz` inputs with the spikes and "
         "logits that every backend must give, `manifest.json` the meaning of every number.\n\n"
         f"| | |\n|---|---|\n{table}\n\n"
-        f"Every accumulator is proved to stay in the chip's range for every input; closest to its limit is "
-        f"{worst[0]} (range {worst[1]['low']} to {worst[1]['high']}, limit {worst[1]['limit']}).\n\n"
+        f"{_bounds(manifest)}\n\n"
         "Not run on neuromorphic hardware: simulated, and executed by Lava's fixed-point CPU models.\n"
+    )
+
+
+def _watermark(facts: dict[str, Any]) -> str:
+    """Embedded, none, or, where the fact is null, neither: weights fine-tuned elsewhere have to be tested."""
+    if "watermarked" in facts and facts["watermarked"] is None:
+        return "not known: fine-tuned since; test it with `spikeport watermark verify`"
+    return "embedded" if facts.get("watermarked") else "none"
+
+
+def _bounds(manifest: Manifest) -> str:
+    """What is known of the accumulators."""
+
+    def closeness(item: tuple[str, dict[str, Any]]) -> float:
+        bound = item[1]
+        return float(bound.get("margin", 1) * max(-bound["low"], bound["high"]) / bound["limit"])
+
+    if not manifest.calibrated:
+        name, worst = max(manifest.bounds.items(), key=closeness)
+        return (
+            f"Every accumulator is proved to stay in the chip's range for every input; closest to its limit is "
+            f"{name} (range {worst['low']} to {worst['high']}, limit {worst['limit']})."
+        )
+    measured = {name: bound for name, bound in manifest.bounds.items() if bound["kind"] == "calibrated"}
+    name, worst = max(measured.items(), key=closeness)
+    return (
+        f"**Calibrated, not proved.** In {len(measured)} of {len(manifest.bounds)} layers an input may take an "
+        f"accumulator out of the chip's range. On {worst['samples']} sentences none came within a factor of "
+        f"{worst['margin']:g} of it; closest to its limit is {name} (measured {worst['low']} to {worst['high']}, "
+        f"limit {worst['limit']}). The host must run each input in spikeport's simulator first and refuse one that "
+        "overflows: every verb of spikeport does, a program that reads `model.nir` by itself does not."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,14 @@ def spike_code(
 
 
 class HostEncoder:
-    """Tokenizer and int16 tables of one bundle."""
+    """Tokenizer and int16 tables of one bundle.
+
+    Attributes:
+        check: of a calibrated bundle: which inputs would overflow in its network, and where (see
+            ``toolkit.bundle.guard``). Every input of every backend comes from here, so none gets past it.
+    """
+
+    check: Callable[[NDArray[np.bool_]], dict[int, str]] | None = None
 
     def __init__(
         self,
@@ -148,7 +155,8 @@ class HostEncoder:
         A sentence is cut before its closing token, a pair token by token from the longer sentence.
 
         Raises:
-            SpikeportError: an empty sentence, or a pair that the student cannot tell apart.
+            SpikeportError: an empty sentence, a pair that the student cannot tell apart, or a sentence that
+                overflows in the network of a calibrated bundle: which layer, value and limit.
         """
         ids = np.zeros((len(texts), self.slots), np.int64)
         valid = np.zeros((len(texts), self.slots), np.bool_)
@@ -160,7 +168,17 @@ class HostEncoder:
                 truncated.append((i, full))
             ids[i, : len(row)], segments[i, : len(row)] = row, kinds
             valid[i, : len(row)] = True
-        return self._spikes(ids, valid, segments, tuple(truncated))
+        batch = self._spikes(ids, valid, segments, tuple(truncated))
+        for i, fault in self.faults(batch.spikes).items():
+            raise SpikeportError(
+                f"sentence {texts[i]!r:.60}: {fault}, and the bundle's bounds are calibrated, not proved; leave it "
+                "out, or export the student without --calibrated"
+            )
+        return batch
+
+    def faults(self, spikes: NDArray[np.bool_]) -> dict[int, str]:
+        """Inputs (S, T, D + 1, N) that would overflow, and where; of proved bounds, none."""
+        return self.check(spikes) if self.check else {}
 
     def _sentence(self, text: str) -> tuple[list[int], list[int], int]:
         """Token ids and segments as they fit, and the length before anything was cut."""

@@ -27,7 +27,8 @@ class Manifest:
         labels: class names, in order of label.
         tokens: N, token slots of the graph.
         logit_divisor: integer logits divided by this and by n * T are the student's real logits.
-        bounds: per layer, proved range of the current ``[low, high]``, the limit, and how it was proved.
+        bounds: per layer, range of the current ``[low, high]``, the limit, and its ``kind``: ``proved`` for every
+            input, or ``calibrated``: measured on ``samples`` sentences, within the limit by a factor ``margin``.
         tokenizer: casing and special-token rules, in words.
         files: per file, its size in bytes and SHA-256.
         facts: free-form provenance (recipe, seed, accuracy, watermark).
@@ -57,6 +58,11 @@ class Manifest:
         config = StudentConfig.from_dict(self.student)
         config.require_integer_form()
         return config
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the range of some current is measured only, so that each input has to be checked before it runs."""
+        return any(bound["kind"] == "calibrated" for bound in self.bounds.values())
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json``; the same manifest gives the same bytes."""
@@ -149,6 +155,20 @@ def _check_format(path: Path, content: Any) -> None:
         )
 
 
+def _is_bound(bound: Any) -> bool:
+    """Whether an entry of ``bounds`` says what it must, and keeps within its own limit."""
+    if not isinstance(bound, dict) or any(type(bound.get(key)) is not int for key in ("low", "high", "limit")):
+        return False
+    factor: Any = 1
+    if bound.get("kind") == "calibrated":
+        factor, samples = bound.get("margin"), bound.get("samples")
+        if type(factor) not in (int, float) or not factor >= 1 or type(samples) is not int or samples < 1:
+            return False
+    elif bound.get("kind") != "proved":
+        return False
+    return bool(bound["low"] <= 0 <= bound["high"] and factor * max(-bound["low"], bound["high"]) <= bound["limit"])
+
+
 def _check_values(path: Path, content: dict[str, Any]) -> None:
     for name in ("tokens", "logit_divisor"):
         if content[name] < 1:
@@ -156,6 +176,9 @@ def _check_values(path: Path, content: dict[str, Any]) -> None:
     labels = content["labels"]
     if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
         raise SpikeportError(f"{path}: labels {labels!r}, needs different texts; copy the bundle again")
+    for name, bound in content["bounds"].items():
+        if not _is_bound(bound):
+            raise SpikeportError(f"{path}: bound of {name} is {bound!r:.120}; copy the bundle again")
     if content["attention"] and content["attention"].get("body") not in ("gates", "native"):
         raise SpikeportError(f"{path}: attention is {content['attention']!r}, needs a body; copy the bundle again")
     for name in LISTED:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from exporters.nir.graph import Attention, Graph, Input, TokenLinear
 from exporters.nir.read import read_graph
 from toolkit.bundle.encoder import ENCODER_FILE, TOKENIZER_FILE, HostEncoder, Text
+from toolkit.bundle.guard import CurrentGuard
 from toolkit.bundle.manifest import GOLDEN_FILE, GRAPH_FILE, Manifest
 from toolkit.errors import SpikeportError
 from toolkit.models.configuration import StudentConfig
@@ -93,6 +94,11 @@ def open_bundle(folder: Path) -> Bundle:
             f"{folder / GRAPH_FILE}: {classes} logits, the manifest has {len(manifest.labels)} label names; "
             "copy the bundle again"
         )
+    try:
+        guard = CurrentGuard.of(graph, manifest)
+    except SpikeportError as error:
+        raise SpikeportError(f"{folder}: {error}") from None
+    encoder.check = guard.faults if guard else None
     return Bundle(folder, manifest, graph, encoder)
 
 

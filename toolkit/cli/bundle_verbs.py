@@ -10,6 +10,7 @@ from toolkit.cli.classify_verb import BUNDLE
 from toolkit.cli.export_lava_verb import export_lava
 from toolkit.cli.export_nir_verb import export_nir
 from toolkit.cli.export_onnx_verb import export_onnx
+from toolkit.cli.export_snntorch_verb import export_snntorch
 from toolkit.cli.io import cut, emit, say, tell
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     export.command("nir")(export_nir)
     export.command("lava")(export_lava)
     export.command("onnx")(export_onnx)
+    export.command("snntorch")(export_snntorch)
     app.add_typer(export, name="export")
     app.command()(encode)
     app.command()(simulate)

@@ -21,7 +21,8 @@ def export_lava(
     from exporters.lava import explain as describe
     from toolkit.bundle.reader import open_bundle
 
-    plan = build_plan(open_bundle(bundle).graph)
+    opened = open_bundle(bundle)
+    plan = build_plan(opened.graph, calibrated=opened.manifest.calibrated)
     write_plan(plan, out)
     emit({"plan": str(out), "processes": len(plan.processes), "latency": plan.latency}, json)
     if explain:

@@ -66,7 +66,7 @@ def verify(
         )
     check_golden(opened)
     asked = _Questions.of(opened, examples[:samples], key, demo_key)
-    reference, told = _reference(opened, against)
+    reference, told = _reference(opened, against, asked.batch)
     left_out: list[dict[str, str]] = []
     verdicts: dict[str, Verdict] = {}
     for name in backend or BACKENDS:
@@ -104,9 +104,10 @@ class _Questions:
 
     @classmethod
     def of(cls, opened: Bundle, examples: list[Example], key: Path | None, demo: bool) -> _Questions:
-        texts: list[Any] = [e.text if e.pair is None else (e.text, e.pair) for e in examples]
+        from toolkit.distillation.corpus import text_of
+
         queries, target = _queries(opened, key, demo)
-        return cls(opened.encoder.encode([*texts, *queries]), [e.label for e in examples], target)
+        return cls(opened.encoder.encode([*map(text_of, examples), *queries]), [e.label for e in examples], target)
 
     def entry(self, found: Verdict, reference: str, tolerance: float) -> dict[str, Any]:
         """The report's entry, with accuracy and WESR of both sides."""
@@ -119,7 +120,7 @@ class _Questions:
         return entry
 
 
-def _reference(opened: Bundle, against: Path) -> tuple[SpikeBackend, str]:
+def _reference(opened: Bundle, against: Path, batch: EncodedBatch) -> tuple[SpikeBackend, str]:
     """What the bundle is held against, and its name."""
     from toolkit.backends.simulator import Simulator
     from toolkit.bundle.manifest import MANIFEST_FILE
@@ -133,6 +134,8 @@ def _reference(opened: Bundle, against: Path) -> tuple[SpikeBackend, str]:
     wanted, found = ((b.manifest.student, b.manifest.tokens) for b in (opened, other))
     if wanted != found:
         raise SpikeportError(f"{against}: a bundle of another shape than {opened.folder}; name one of the same student")
+    for i, fault in other.encoder.faults(batch.spikes).items():
+        raise SpikeportError(f"{against}: sentence {i + 1} overflows there, {fault}; leave it out")
     return Simulator(other.graph), f"simulator {against}"
 
 

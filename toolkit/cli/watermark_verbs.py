@@ -80,7 +80,8 @@ def verify(
     if backend not in ("simulator", "lava"):
         raise SpikeportError(f"--backend {backend}: unknown; choose simulator or lava")
     _, opened, test, secret = _test(bundle, clean, key, carriers)
-    runner = Lava(opened.graph, report=say) if backend == "lava" else Simulator(opened.graph)
+    calibrated = opened.manifest.calibrated
+    runner = Lava(opened.graph, say, calibrated) if backend == "lava" else Simulator(opened.graph)
     name = f"{backend} {opened.manifest.student_sha256[:12]}"
     evidence = test.evidence(secret, EncodedLabels(name, opened.encoder, runner))
     entry = evidence.to_dict()

@@ -64,6 +64,9 @@ def build_cache(
 ) -> TeacherCache:
     """Ask the teacher about every row; reuse ``out`` when it holds just these answers.
 
+    Where it holds this teacher's answers to other rows, those that are asked again are taken from it, and only
+    the rest is asked: more text costs no more than the new text. (Not where features are kept.)
+
     Args:
         rows: token ids, special tokens included.
         segments: 0 or 1 per token of ``rows``, for sentence pairs.
@@ -72,13 +75,17 @@ def build_cache(
     mark = _fingerprint(oracle, rows, segments)
     if _is_done(out, mark, features):
         return load_cache(out)
+    known = {} if features else _known(out, _teacher(oracle))
     out.mkdir(parents=True, exist_ok=True)
     for stale in (out / "done.json", *out.glob("*.npy")):
         stale.unlink(missing_ok=True)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     keep = _features_file(out, oracle, int(offsets[-1])) if features and len(rows) else None
     logits = np.zeros((len(rows), oracle.labels), np.float32)
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    keys = [_key(row, segments[i] if segments is not None else None) for i, row in enumerate(rows)]
+    for i, key in enumerate(keys):
+        logits[i] = known.get(key, 0.0)
+    order = sorted((i for i, key in enumerate(keys) if key not in known), key=lambda i: len(rows[i]))
     for begin in tqdm(
         range(0, len(order), BATCH), desc=f"teacher: {out.name}", unit="batch", leave=False, disable=plain()
     ):
@@ -98,7 +105,8 @@ def build_cache(
     np.save(out / "logits.npy", logits)
     if segments is not None:
         np.save(out / "segments.npy", _joined(segments, np.uint8))
-    (out / "done.json").write_text(json.dumps({"fingerprint": mark, "features": features, "sentences": len(rows)}))
+    done = {"fingerprint": mark, "teacher": _teacher(oracle), "features": features, "sentences": len(rows)}
+    (out / "done.json").write_text(json.dumps(done))
     return load_cache(out)
 
 
@@ -140,6 +148,28 @@ def _fingerprint(oracle: Oracle, rows: Sequence[Sequence[int]], segments: Sequen
     for row in (*rows, *(segments or ())):
         digest.update(np.asarray(row, np.int32).tobytes() + b"\n")
     return digest.hexdigest()
+
+
+def _teacher(oracle: Oracle) -> str:
+    """Whose answers a cache holds, whatever the rows."""
+    return hashlib.sha256(f"{oracle.identity} {oracle.labels}".encode()).hexdigest()
+
+
+def _key(row: Sequence[int] | np.ndarray, kinds: Sequence[int] | np.ndarray | None) -> bytes:
+    return np.asarray([*row, -1, *(() if kinds is None else kinds)], np.int32).tobytes()
+
+
+def _known(folder: Path, teacher: str) -> dict[bytes, np.ndarray]:
+    """Logits of the rows that a finished cache of the same teacher holds; none from any other folder."""
+    try:
+        if json.loads((folder / "done.json").read_text())["teacher"] != teacher:
+            return {}
+        held = load_cache(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    spans = [held.span(i) for i in range(len(held))]
+    kinds = [held.segments[span] if held.segments is not None else None for span in spans]
+    return {_key(held.ids[s], k): held.logits[i] for i, (s, k) in enumerate(zip(spans, kinds, strict=True))}
 
 
 def _is_done(out: Path, mark: str, features: bool) -> bool:

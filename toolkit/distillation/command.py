@@ -31,6 +31,7 @@ from toolkit.distillation.tokenizer import train_tokenizer
 from toolkit.distillation.trainer import Machine
 from toolkit.errors import MissingComponentError, SpikeportError
 from toolkit.models.storage import save_student
+from toolkit.paired import paired
 from toolkit.watermark.embed import TriggerLoss
 from toolkit.watermark.key import Key
 from toolkit.watermark.triggers import candidates, derive_triggers
@@ -209,17 +210,6 @@ def measure(
         both = [answered_right(m, tokenizer, rows, recipe.tokens) for m in (trained.before, trained.student)]
         facts["float_to_integer"] = paired(*both)
     return facts
-
-
-def paired(first: list[bool], second: list[bool]) -> dict[str, int]:
-    """How often two forms are right about the same rows: both, only one of them, neither."""
-    pairs = list(zip(first, second, strict=True))
-    return {
-        "rows": len(pairs),
-        "both": pairs.count((True, True)),
-        "only_float": pairs.count((True, False)),
-        "only_integer": pairs.count((False, True)),
-    }
 
 
 def _share(right: list[bool]) -> float:

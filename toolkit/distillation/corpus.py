@@ -49,6 +49,25 @@ def read_examples(path: Path, labels: int = 2) -> list[Example]:
     return examples
 
 
+def read_texts(path: Path, labels: int = 2) -> list[str | tuple[str, str]]:
+    """Sentences or pairs without their labels: from the TSV layout where the first line is its header, else one a line.
+
+    Raises:
+        SpikeportError: the file cannot be read, or holds none.
+    """
+    header = _lines(path)[0].split("\t")
+    if "text" in header and "label" in header:
+        return [text_of(example) for example in read_examples(path, labels)]
+    if not (found := read_lines(path)):
+        raise SpikeportError(f"{path}: 0 sentences, needs at least 1; write one a line")
+    return list(found)
+
+
+def text_of(example: Example) -> str | tuple[str, str]:
+    """The sentence, or the pair."""
+    return example.text if example.pair is None else (example.text, example.pair)
+
+
 def read_lines(path: Path) -> list[str]:
     """Unlabelled sentences, one a line, empty lines left out."""
     return [line for line in _lines(path) if line.strip()]

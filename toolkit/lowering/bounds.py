@@ -1,11 +1,12 @@
-"""Accumulator bounds: what a neuron's input current can reach, proved from the weights alone.
+"""Accumulator bounds: what a neuron's input current can reach, proved from the weights alone, or measured.
 
 Positive and negative weights are summed apart, each times the largest message of its input, so the
-bound holds for every input there is (limits of ``fixed_pt`` LIF: see ``current_limit``).
+proved bound holds for every input there is (limits of ``fixed_pt`` LIF: see ``current_limit``).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -13,15 +14,33 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Bound:
-    """Range of one layer's integer current: every input stays within [low, high]."""
+    """Range [low, high] of one layer's integer current.
+
+    Attributes:
+        margin: ``None`` where it is proved for every input; else it was measured, and other inputs are
+            expected within this factor of it.
+        samples: sentences on which it was measured.
+    """
 
     low: int
     high: int
+    margin: float | None = None
+    samples: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """``proved`` or ``calibrated``."""
+        return "proved" if self.margin is None else "calibrated"
 
     @property
     def magnitude(self) -> int:
         """Largest absolute value."""
         return max(-self.low, self.high)
+
+    @property
+    def reach(self) -> int:
+        """Largest absolute value that is allowed for: the margin included."""
+        return self.magnitude if self.margin is None else math.ceil(self.magnitude * self.margin)
 
 
 def current_limit(steps: int, even: bool) -> int:

@@ -1,20 +1,61 @@
-"""Pass 5: integers to the NIR graph that everything right of lowering reads."""
+"""Integers to the NIR graph that everything right of lowering reads."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from exporters.nir.builder import GraphBuilder
-from exporters.nir.graph import Attention, Graph
+from exporters.nir.graph import Attention, Graph, TokenLinear, layer_name
 from exporters.nir.sdsa import sdsa_body
 from exporters.nir.ssa import ssa_body
 from exporters.nir.write import DT, PROFILE
+from toolkit.errors import SpikeportError
+from toolkit.lowering.attention_body import attention_form
+from toolkit.lowering.passes import State, refuse_unless_same
+from toolkit.lowering.round_weights import check_integers
 from toolkit.models.configuration import StudentConfig
 from toolkit.models.layers import WEIGHT_MAX, WEIGHT_MIN, Integers
 
 RELAY = 2  # weight with which a spike re-fires at theta = 1: v = 2 / 2
+
+
+@dataclass(frozen=True)
+class BuildGraph:
+    """The integers as a graph, its attention written as asked for.
+
+    Requires: integers and a bound for every layer, at least one token slot. Ensures: the graph holds these
+    integers. A graph of which a bound is only measured says so: ``"bounds": "calibrated"`` in its metadata.
+    """
+
+    name = "build_graph"
+
+    def requires(self, state: State) -> None:
+        refuse_unless_same("integer form", set(state.integers), set(state.affine))
+        refuse_unless_same("bound", set(state.bounds) & set(state.affine), set(state.affine))
+        for name, layer in state.integers.items():
+            check_integers(name, layer)
+        if state.tokens < 1:
+            raise SpikeportError(f"tokens {state.tokens}: a graph needs at least 1 slot; choose a larger number")
+
+    def run(self, state: State) -> State:
+        form = attention_form(state.config, state.tokens, state.attention_body)
+        graph = build_graph(state.config, state.integers, state.tokens, gates=form.body == "gates")
+        if any(bound.kind == "calibrated" for bound in state.bounds.values()):
+            graph.metadata["bounds"] = "calibrated"
+        return replace(state, attention=form, graph=graph)
+
+    def ensures(self, state: State) -> None:
+        assert state.graph is not None  # run has just built it
+        linears = {layer_name(n): node for n, node in state.graph.nodes.items() if isinstance(node, TokenLinear)}
+        for name, layer in state.integers.items():
+            weight, bias = linears.get(f"{name}.weight"), linears.get(f"{name}.bias")
+            same = weight is not None and bias is not None and np.array_equal(weight.weight, layer.weight.numpy())
+            if not same or not np.array_equal(bias.weight.sum(axis=1), layer.bias.numpy()):  # type: ignore[union-attr]
+                raise SpikeportError(f"layer {name}: the graph does not hold its integers; build it again")
 
 
 def build_graph(

@@ -1,91 +1,93 @@
-"""Student in integer form to checked integer graph: bound every accumulator, build, validate."""
+"""The passes in order: a trained student to a checked integer graph."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from exporters.nir.graph import Graph
+from exporters.nir.portable import Verdict
 from toolkit.errors import SpikeportError
-from toolkit.lowering.attention_body import AttentionForm, attention_form
-from toolkit.lowering.bounds import Bound, bound_layer, current_limit
-from toolkit.lowering.build_graph import build_graph
-from toolkit.models.configuration import StudentConfig
-from toolkit.models.layers import WEIGHT_MAX, WEIGHT_MIN, Integers
+from toolkit.lowering.attention_body import AttentionForm
+from toolkit.lowering.bound_accumulators import BoundAccumulators
+from toolkit.lowering.bounds import Bound
+from toolkit.lowering.build_graph import BuildGraph
+from toolkit.lowering.calibrate import Calibrate
+from toolkit.lowering.choose_theta import ChooseTheta
+from toolkit.lowering.fold_norms import FoldNorms
+from toolkit.lowering.passes import Pass, Rounding, State, Theta, run_passes
+from toolkit.lowering.round_weights import RoundWeights
+from toolkit.lowering.validate import Validate
+from toolkit.models.layers import Integers
 from toolkit.models.student import SpikingStudent
 
-FLOAT32_EXACT = 2**24
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lowered:
-    """The result of lowering: the graph, what was proved about it, and how its attention is written."""
+    """The result of lowering: the graph, what is known about it, and what it cost.
+
+    Attributes:
+        graph: integers, in the portable profile.
+        bounds: range of every accumulator, proved or calibrated.
+        limits: of each, what the chip holds.
+        attention: how attention is written.
+        integers: the layers as the graph holds them.
+        thetas: their thresholds, and what kept these from being larger.
+        rounding: what rounding changed.
+        readers: which simulators and stock readers run the graph, and why not.
+    """
 
     graph: Graph
     bounds: dict[str, Bound]
     limits: dict[str, int]
     attention: AttentionForm
+    integers: dict[str, Integers]
+    thetas: dict[str, Theta]
+    rounding: dict[str, Rounding]
+    readers: dict[str, Verdict]
 
 
-def lower(student: SpikingStudent, tokens: int | None = None, attention_body: str = "auto") -> Lowered:
-    """Lower a student in integer form to a graph.
+def lower(
+    student: SpikingStudent,
+    tokens: int | None = None,
+    attention_body: str = "auto",
+    *,
+    keep_thetas: bool = True,
+    calibrate: Calibrate | None = None,
+) -> Lowered:
+    """Lower a student to a graph; the student itself is not changed.
 
     Args:
-        student: in integer form.
+        student: in integer form; in any form if ``keep_thetas`` is off.
         tokens: slots N of the graph; default: the student's own.
         attention_body: ``"gates"``, ``"native"`` or ``"auto"``, as :func:`attention_form` has it.
+        keep_thetas: use the thresholds of training as they are; else each is chosen, and lowered until
+            its layer's bound holds.
+        calibrate: measure, on its data, what cannot be proved. Its ``adjust`` should be ``not keep_thetas``.
 
     Raises:
         SpikeportError: the student is not in integer form, a weight does not fit, a current could
             leave the chip's range (layer, value and limit are named), or there is no such attention body.
     """
-    layers = student.integers()
-    sources = {name: largest for name, _, largest in student.linears()}
-    if missing := sorted(set(sources) - set(layers)):
-        raise SpikeportError(f"layer {missing[0]}: not in integer form; train its stage 3 first (`spikeport distill`)")
     slots = student.config.tokens if tokens is None else tokens
     if slots < 1:
         raise SpikeportError(f"tokens {slots}: a graph needs at least 1 slot; choose a larger number")
-    bounds, limits = {}, {}
-    for name, layer in layers.items():
-        check_integers(name, layer)
-        bounds[name] = bound_layer(layer.weight, layer.bias, sources[name])
-        fires = name != "readout"
-        limits[name] = current_limit(student.config.steps, even=True) if fires else FLOAT32_EXACT
-    if student.config.attention == "ssa":
-        for i in range(student.config.layers):
-            name = f"block{i}.attention"
-            bounds[name] = attention_bound(student.config, slots)
-            limits[name] = current_limit(student.config.steps, even=False)
-    for name, bound in bounds.items():
-        if bound.magnitude > limits[name]:
-            raise SpikeportError(
-                f"layer {name}: current may reach {bound.magnitude}, the limit at T = {student.config.steps} is "
-                f"{limits[name]}; lower its threshold or shorten the sentence (tokens = {slots})"
-            )
-    form = attention_form(student.config, slots, attention_body)
-    graph = build_graph(student.config, layers, slots, gates=form.body == "gates")
-    return Lowered(graph, bounds, limits, form)
+    state = run_passes(passes(keep_thetas, calibrate), State(student, slots, attention_body))
+    assert state.graph is not None and state.attention is not None  # the last passes ensure them
+    return Lowered(
+        state.graph,
+        state.bounds,
+        state.limits,
+        state.attention,
+        state.integers,
+        state.thetas,
+        state.rounding,
+        state.readers,
+    )
 
 
-def attention_bound(config: StudentConfig, tokens: int) -> Bound:
-    """``ssa`` sums count at most one unit per token and channel of a head."""
-    return Bound(0, tokens * config.width // config.heads)
-
-
-def check_integers(name: str, layer: Integers) -> None:
-    """Even integers, weights within 8 bits.
-
-    Raises:
-        SpikeportError: the first value that is not.
-    """
-    for what, values in (("weight", layer.weight), ("bias", layer.bias)):
-        odd = values[torch.remainder(values, 2) != 0]
-        if odd.numel():
-            raise SpikeportError(f"layer {name}: {what} {odd[0].item():g} is not an even integer; quantise again")
-    extreme = layer.weight.abs().max().item()
-    if layer.weight.min() < WEIGHT_MIN or layer.weight.max() > WEIGHT_MAX:
-        raise SpikeportError(
-            f"layer {name}: weight magnitude {extreme:g} is outside [{WEIGHT_MIN}, {WEIGHT_MAX}]; quantise again"
-        )
+def passes(keep_thetas: bool = True, calibrate: Calibrate | None = None) -> list[Pass]:
+    """The passes of :func:`lower`, in order."""
+    rule = ChooseTheta("keep" if keep_thetas else "proved" if calibrate is None else "weights")
+    measure: list[Pass] = [] if calibrate is None else [calibrate]
+    bound = BoundAccumulators(calibrated=calibrate is not None)
+    return [FoldNorms(), rule, *measure, RoundWeights(), bound, BuildGraph(), Validate()]

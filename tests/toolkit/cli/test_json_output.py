@@ -83,7 +83,7 @@ def test_export_nir(command: Command, small: Path, small_bundle: Path, tmp_path:
     assert ended.status == 0 and ended.json["bundle"] == str(tmp_path / "out")
     assert snapshot(tmp_path / "out") == snapshot(small_bundle)
     bounds = json.loads((tmp_path / "out" / "manifest.json").read_text())["bounds"]
-    assert ended.json["bounds"] == {n: {k: b[k] for k in ("low", "high", "limit")} for n, b in bounds.items()}
+    assert ended.json["bounds"] == {n: {k: b[k] for k in ("low", "high", "limit", "kind")} for n, b in bounds.items()}
 
 
 @pytest.mark.parametrize("tokens", [16, 64])

@@ -72,6 +72,34 @@ def test_a_segment_changes_what_the_teacher_says(teacher: Path) -> None:
     assert same > 0.05
 
 
+@pytest.mark.parametrize("segments", [None, SEGMENTS], ids=["sentences", "pairs"])
+def test_more_text_asks_about_the_new_text_alone(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, segments: list[list[int]] | None
+) -> None:
+    build_cache(oracle(teacher), ROWS[:4], tmp_path, segments=segments and segments[:4], features=False)
+    asked: list[int] = []
+    call = Oracle.__call__
+
+    def counted(self: Oracle, ids: torch.Tensor, *rest: torch.Tensor) -> object:
+        asked.append(len(ids))
+        return call(self, ids, *rest)
+
+    monkeypatch.setattr(Oracle, "__call__", counted)
+    rows, kinds = ROWS[::-1], segments and segments[::-1]
+    cache = build_cache(oracle(teacher), rows, tmp_path, segments=kinds, features=False)
+    assert sum(asked) == 2
+    for i, row in enumerate(rows):
+        np.testing.assert_allclose(cache.logits[i], alone(teacher, row, kinds and kinds[i])[0], rtol=1e-4, atol=1e-5)
+        assert cache.ids[cache.span(i)].tolist() == row
+    other = tmp_path / "other"
+    weights = BertForSequenceClassification.from_pretrained(teacher)
+    torch.nn.init.constant_(weights.classifier.bias, 3.0)
+    weights.save_pretrained(other)
+    asked.clear()
+    build_cache(oracle(other), rows, tmp_path, segments=kinds, features=False)
+    assert sum(asked) == len(rows), "another teacher's answers were taken"
+
+
 def untouched(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 

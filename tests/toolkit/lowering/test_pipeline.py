@@ -12,7 +12,8 @@ from exporters.nir.graph import Attention, TokenLinear, layer_name
 from tests.toolkit.models.tiny import KINDS, float_student, integer_student
 from toolkit.errors import SpikeportError
 from toolkit.lowering.build_graph import bias_columns
-from toolkit.lowering.pipeline import check_integers, lower
+from toolkit.lowering.pipeline import lower
+from toolkit.lowering.round_weights import check_integers
 from toolkit.models.layers import IntegerLinear, Integers
 from toolkit.models.student import SpikingStudent
 

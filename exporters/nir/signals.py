@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters.nir.errors import GraphError
 from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, Pool, TokenLinear
-from simulators.errors import GraphSimulationError
 
 Values = NDArray[np.float64]
 
@@ -64,14 +64,14 @@ def total(name: str, sources: Sequence[Signal]) -> Signal:
     """Sum of the edges into node ``name``.
 
     Raises:
-        GraphSimulationError: where their shapes differ.
+        GraphError: where their shapes differ.
     """
     first = sources[0]
     for other in sources[1:]:
         if (other.channels, other.tokens) != (first.channels, first.tokens):
-            raise GraphSimulationError(
-                f"node {name}: edges of {other.channels} x {other.tokens} and {first.channels} x "
-                f"{first.tokens} channels x tokens meet; only equal shapes add up"
+            raise GraphError(
+                f"{name}: edges of {other.channels} x {other.tokens} and {first.channels} x {first.tokens} "
+                "channels x tokens meet, only equal shapes add up; write the graph again"
             )
     low = np.sum([s.low for s in sources], axis=0)
     high = np.sum([s.high for s in sources], axis=0)
@@ -83,7 +83,7 @@ def propagate(graph: Graph, order: Sequence[str]) -> tuple[dict[str, Signal], di
     """Signals that leave each node, and the sums that enter it.
 
     Raises:
-        GraphSimulationError: for shapes that do not fit.
+        GraphError: for shapes that do not fit.
     """
     outgoing: dict[str, Signal] = {}
     entering: dict[str, Signal] = {}
@@ -120,9 +120,13 @@ def _through(node: TokenLinear, x: Signal) -> Signal:
     plus, minus = weight.clip(min=0), weight.clip(max=0)
     high = plus @ x.high + minus @ x.low + bias.clip(min=0)
     low = plus @ x.low + minus @ x.high + bias.clip(max=0)
-    values = np.concatenate([weight.ravel(), bias])
-    integral = x.integral and bool((values == np.rint(values)).all())
-    return Signal(low, high, x.tokens, integral, integral and bool((values % 2 == 0).all()))
+    integral = x.integral and _integers(weight) and _integers(bias)
+    even = integral and _integers(bias / 2) and (x.even or _integers(weight / 2))
+    return Signal(low, high, x.tokens, integral, even)
+
+
+def _integers(values: Values) -> bool:
+    return bool((values == np.rint(values)).all())
 
 
 def _pooled(name: str, node: Pool, x: Signal) -> Signal:
@@ -130,8 +134,8 @@ def _pooled(name: str, node: Pool, x: Signal) -> Signal:
         return x
     tokens = x.tokens + 2 * node.padding - node.kernel + 1
     if tokens < 1 or 2 * node.padding > node.kernel:
-        raise GraphSimulationError(
-            f"pool {name}: kernel {node.kernel} with padding {node.padding} does not fit {x.tokens} tokens; "
+        raise GraphError(
+            f"{name}: kernel {node.kernel} with padding {node.padding} does not fit {x.tokens} tokens; "
             "padding may be half the kernel"
         )
     share = min(node.kernel, x.tokens) / node.kernel
@@ -150,7 +154,7 @@ def _check_channels(name: str, node: Node, x: Signal) -> None:
         case _:
             return
     if (x.channels, x.tokens) != wanted:
-        raise GraphSimulationError(
-            f"node {name}: {x.channels} channels x {x.tokens} tokens lead into it, "
-            f"{wanted[0]} x {wanted[1]} are needed; write the graph again"
+        raise GraphError(
+            f"{name}: {x.channels} channels x {x.tokens} tokens enter, {wanted[0]} x {wanted[1]} are needed; "
+            "write the graph again"
         )

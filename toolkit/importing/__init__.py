@@ -1,0 +1,1 @@
+"""Students that were trained further in another framework, and come back."""
