@@ -1,184 +1,124 @@
 """The same NIR file in other people's readers: who loads it, who runs it, whose spikes are equal.
 
-    python -m benchmarks.conformance [--sentences 32] [--graphs 500] [--doc docs/conformance.md]
+    python -m benchmarks.conformance
+    python -m benchmarks.conformance --only ssa-gates --readers snntorch --sentences 1000 --data file.tsv --resume
+    python -m benchmarks.conformance --only random --graphs 500
 
 Cases are the shipped students (``sdsa``; ``ssa`` with its body of gates and as a native node) on the sentences that
-come along, and random integer graphs. What must come out is our simulator's; ONNX Runtime and our stock simulator run
-here, the other readers, unmodified, under `.venv-peers` (`make peers-env`), by `benchmarks/peer_readers.py`.
+come along or those of a TSV file, and graphs that hypothesis draws. What must come out is our simulator's. torch's
+student, ONNX Runtime and our executor of stock NIR run here, the other readers, unmodified, under `.venv-peers` (`make
+peers-env`), by `benchmarks/peer_readers.py`. Every case and reader is written to the results as soon as it is done.
+Exit status 1 where something differs, a reader that should run does not, or one that should refuse does not.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from benchmarks.random_graphs import random_graph, random_spikes
-from exporters.nir.graph import Graph
-from exporters.nir.read import read_graph
-from exporters.nir.write import write_graph
-from simulators import simulate, simulate_nir
-from toolkit import students
-from toolkit.backends.onnx_runtime import OnnxRuntime
-from toolkit.backends.snntorch_reader import spiking_modules
-from toolkit.bundle.encoder import EncodedBatch
-from toolkit.bundle.manifest import GRAPH_FILE
-from toolkit.bundle.reader import open_bundle
-from toolkit.bundle.writer import write_bundle
-from toolkit.demo.run import SENTENCES
-from toolkit.distillation.corpus import read_examples
+from benchmarks import conformance_cases as cases
+from benchmarks import conformance_results as results
+from benchmarks.local_readers import ONNX, SNNTORCH, STOCK, TORCH, judge_here
+from benchmarks.one_reader import Row
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
-GATES_SENTENCES = 4  # the body of a shipped ssa student is 1.8 million gates
-STEPS = 4
-RANDOM = "random"
+PEERS = (SNNTORCH, "spikingjelly", "norse cells through nirtorch", "norse from_nir")
+READERS = (TORCH, ONNX, STOCK, *PEERS)
+QUICK_GRAPHS = 60
 
 
-def shipped(folder: Path, sentences: int) -> Iterator[tuple[str, Graph, NDArray[np.bool_]]]:
-    """Name, graph and input spikes of the students that come along; their files are left in ``folder``."""
-    texts = [example.text for example in read_examples(SENTENCES)]
-    for name, student, body, count in (
-        ("sdsa", students.UNMARKED_SDSA, "auto", sentences),
-        ("ssa-gates", students.MARKED, "gates", min(sentences, GATES_SENTENCES)),
-        ("ssa-native", students.MARKED, "native", min(sentences, GATES_SENTENCES)),
-    ):
-        write_bundle(student, folder / "bundles" / name, attention_body=body)
-        opened = open_bundle(folder / "bundles" / name)
-        (opened.folder / GRAPH_FILE).rename(folder / f"{name}.nir")
-        yield name, opened.graph, opened.encoder.encode(texts[:count]).spikes
-
-
-def generated(folder: Path, count: int) -> Iterator[tuple[str, Graph, NDArray[np.bool_]]]:
-    """Random graphs of all that the profile holds."""
-    for seed in range(count):
-        draw = random.Random(seed)
-        graph = random_graph(
-            seed, draw.choice(("ssa", "sdsa")), tokens=draw.randint(1, 8), width=draw.choice((2, 4, 6)),
-            window=draw.randint(1, 3), gates=True,
-        )  # fmt: skip
-        name = f"{RANDOM}-{seed:04d}"
-        write_graph(graph, folder / f"{name}.nir")
-        yield name, read_graph(folder / f"{name}.nir"), random_spikes(seed, graph, samples=3, steps=STEPS)
-
-
-def expect(path: Path, graph: Graph, inputs: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """What our simulator gives, written beside the file under the module names of torch.fx."""
-    result = simulate(graph, inputs, record=True)
-    spikes = {f"spikes/{m}": result.spikes[layer].numpy() for m, layer in spiking_modules(graph).items()}
-    expected = {"logits": result.logits.numpy(), **spikes}
-    np.savez_compressed(path.with_suffix(".npz"), inputs=inputs, **expected)
-    return expected
-
-
-def ours(
-    name: str, path: Path, graph: Graph, inputs: NDArray[np.bool_], expected: dict[str, NDArray[Any]]
-) -> Iterator[dict[str, Any]]:
-    """ONNX Runtime on the graph; our executor of stock NIR on the file as it stands, gates and all."""
-    onnx = OnnxRuntime(graph)
-    blank = np.zeros((len(inputs), inputs.shape[3]))
-    ran = onnx.run(EncodedBatch(blank.astype(np.int64), blank > 0, inputs), record=True)
-    wrong = int((ran.logits != expected["logits"]).sum())
-    for module, layer in spiking_modules(graph).items():
-        wrong += int((ran.spikes[layer] != expected[f"spikes/{module}"]).sum())
-    compared = int(sum(values.size for values in expected.values()))
-    yield {"case": name, "reader": "onnxruntime", "version": onnx.version, "loads": True, "runs": True,
-           "compared": compared, "mismatches": wrong, "error": None}  # fmt: skip
-    entry: dict[str, Any] = {"case": name, "reader": "spikeport, stock NIR", "version": "", "loads": False,
-                             "runs": False, "compared": 0, "mismatches": None, "error": None}  # fmt: skip
-    try:
-        stock = simulate_nir(path, inputs[:, :, :, None, :])
-        entry |= {"loads": True, "runs": True, "compared": int(expected["logits"].size)}
-        seen = np.asarray(stock.output).squeeze(3)
-        entry["mismatches"] = int((seen != expected["logits"]).sum())
-    except ValueError as error:
-        entry["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-    yield entry
-
-
-def main() -> None:
-    """Make the cases, run everybody, write the matrix."""
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sentences", type=int, default=32)
-    parser.add_argument("--graphs", type=int, default=60)
-    parser.add_argument("--skip-shipped", action="store_true", help="random graphs alone")
-    parser.add_argument("--peers", type=Path, default=PEER_PYTHON)
+    parser.add_argument("--only", nargs="+", choices=cases.CASES, default=cases.CASES)
+    parser.add_argument("--readers", nargs="+", choices=READERS, default=READERS, metavar="READER",
+                        help=", ".join(READERS))  # fmt: skip
+    parser.add_argument("--sentences", type=int, help="default: a few, by the size of the case")
+    parser.add_argument("--data", type=Path, help="TSV file (text<TAB>label); default: the sentences that come along")
+    parser.add_argument("--graphs", type=int, default=QUICK_GRAPHS)
+    parser.add_argument("--resume", action="store_true", help="leave out what the results already hold")
+    parser.add_argument("--peers", type=Path, default=PEER_PYTHON, help="their interpreter")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "conformance.json")
     parser.add_argument("--doc", type=Path, default=ROOT / "docs" / "conformance.md")
-    args = parser.parse_args()
+    return parser.parse_args(given)
+
+
+def main(given: list[str] | None = None) -> int:
+    """Make the cases, run everybody, write the matrix."""
+    args = arguments(given)
+    torch.set_num_threads(1)
+    wrong: list[str] = []
     with tempfile.TemporaryDirectory() as place:
-        folder, rows = Path(place), list[dict[str, Any]]()
-        sources = [] if args.skip_shipped else [shipped(folder, args.sentences)]
-        for source in (*sources, generated(folder, args.graphs)):
-            for name, graph, inputs in source:
-                path = folder / f"{name}.nir"
-                rows += ours(name, path, graph, inputs, expect(path, graph, inputs))
-        command = [str(args.peers), str(ROOT / "benchmarks" / "peer_readers.py"), str(folder)]
-        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        rows += [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
-        for row in rows:
-            row["error"] = row["error"] and row["error"].replace(f"{folder}/", "")
-    groups = grouped(rows)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(groups, indent=1) + "\n", encoding="utf-8")
-    args.doc.write_text(page(groups), encoding="utf-8")
-    print(page(groups))
+        for entry in _entries(args, Path(place)):
+            matrix = results.merged(results.read_entries(args.out), entry)
+            results.write_entries(args.out, matrix)
+            args.doc.write_text(results.page(matrix), encoding="utf-8")
+            _say(entry)
+            wrong += entry["complaints"]
+    for text in wrong:
+        print(text, file=sys.stderr)
+    return int(bool(wrong))
 
 
-def grouped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a case and reader, the random graphs of a reader in one; in order of case."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        kind = RANDOM if row["case"].startswith(RANDOM) else f"shipped student, {row['case']}"
-        groups.setdefault((kind, row["reader"]), []).append(row)
-    return [
-        {
-            "case": f"{len(found)} random graphs" if kind == RANDOM else kind,
-            "reader": f"{reader} {found[0]['version']}".strip(),
-            "cases": len(found),
-            **{field: sum(bool(row[field]) for row in found) for field in ("loads", "runs")},
-            **{field: sum(row[field] or 0 for row in found) for field in ("compared", "mismatches")},
-            "errors": sorted({row["error"] for row in found if row["error"]}),
-        }
-        for (kind, reader), found in sorted(groups.items(), key=lambda item: item[0][0] == RANDOM)
-    ]
+def _entries(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    for name in args.only:
+        yield from _random(args, folder) if name == cases.RANDOM else _shipped(args, name, folder)
 
 
-def page(groups: list[dict[str, Any]]) -> str:
-    """The matrix in Markdown."""
-    lines = [
-        "# Conformance",
-        "",
-        "One NIR file, other people's readers, unmodified; what must come out is the integer simulator's. Written by",
-        "`make conformance`. Spikes of every spiking layer and the integer logits are compared, value by value (by our",
-        "own executor of stock NIR, which runs the gates of attention one by one, the logits alone). `ssa-gates` is",
-        "[attention in stock gates](attention.md), `ssa-native` the node that stock readers must refuse.",
-        "",
-        "| case | reader | loads | runs | values compared | differ | what it says |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for group in sorted(groups, key=lambda g: (g["case"][0].isdigit(), g["case"])):
-        first = f"`{group['errors'][0]}`" if group["errors"] else ""
-        more = f" and {len(group['errors']) - 1} more" if len(group["errors"]) > 1 else ""
-        counts = [f"{group['compared']:,}", f"{group['mismatches']:,}"] if group["runs"] else ["", ""]
-        cells = [group["case"], group["reader"], _of(group, "loads"), _of(group, "runs"), *counts, first + more]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+def _shipped(args: argparse.Namespace, name: str, folder: Path) -> Iterator[dict[str, Any]]:
+    texts = cases.texts_of(args.data, args.sentences or cases.SHIPPED[name].quick)
+    case = cases.write_shipped(name, folder)
+    file, known = cases.hash_of([case]), results.read_entries(args.out) if args.resume else []
+    readers = [r for r in READERS if r in args.readers]  # snnTorch runs among its peers
+    readers = [r for r in readers if not results.has(known, name, r, file, len(texts))]
+    if readers:
+        cases.write_sentences(name, case, texts)
+    for reader in readers:
+        if reader in PEERS:
+            rows = peer_rows(args.peers, reader, folder, case.stem)
+        else:
+            rows = [judge_here(case, reader, cases.SHIPPED[name].student)]
+        yield results.folded(name, rows, file, args.data.name if args.data else "shipped sentences")
+    for path in folder.glob(f"{name}.*"):
+        path.unlink()
 
 
-def _of(group: dict[str, Any], field: str) -> str:
-    if group["cases"] == 1:
-        return "yes" if group[field] else "no"
-    return f"{group[field]} of {group['cases']}"
+def _random(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    file, known = cases.drawing_hash(folder), results.read_entries(args.out) if args.resume else []
+    readers = [r for r in READERS if r in args.readers and r != TORCH]
+    readers = [r for r in readers if not results.has(known, cases.RANDOM, r, file, graphs=args.graphs)]
+    if not readers:
+        return
+    drawing = cases.Drawing(folder, readers, results.complaint)
+    drawing.run(args.graphs)
+    for case, rows in drawing.rows.items():
+        for reader in readers if drawing.files(case) else []:
+            here = [row for row in rows if row["reader"] == reader]
+            entry = results.folded(case, here or peer_rows(args.peers, reader, folder / case), file, "hypothesis")
+            found = [text for text in [drawing.failing.get(case)] if text and here]
+            yield entry | {"complaints": [*entry["complaints"], *found]}
+
+
+def peer_rows(python: Path, reader: str, folder: Path, case: str = "*") -> list[Row]:
+    """The rows of a reader in the other environment, a file each."""
+    command = [str(python), "-m", "benchmarks.peer_readers", reader, str(folder), case]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    return [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+
+
+def _say(entry: dict[str, Any]) -> None:
+    each = f", {entry['seconds'] / entry['sentences']:.3f} s a sentence" if entry["sentences"] else ""
+    print(f"{' | '.join(results.cells(entry))}   [{entry['seconds']:.1f} s{each}]", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

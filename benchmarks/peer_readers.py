@@ -1,10 +1,9 @@
-"""Other people's NIR readers on a folder of cases; runs under .venv-peers and imports nothing of this project.
+"""Other people's NIR readers, unmodified, on a folder of cases; runs under .venv-peers.
 
-    .venv-peers/bin/python benchmarks/peer_readers.py FOLDER
+    .venv-peers/bin/python -m benchmarks.peer_readers READER FOLDER [CASE]
 
-A case is ``NAME.nir`` with ``NAME.npz``: ``inputs`` bool (S, T, C, N), ``logits`` (S, T, K, N) and, per spiking module
-of the imported network, ``spikes/<module>`` bool (S, T, C, N). Prints one JSON object a case and reader:
-``{case, reader, version, loads, runs, compared, mismatches, error}``. `benchmarks/conformance.py` makes the cases.
+`benchmarks/one_reader.py`, all of this project that is imported, says what a case is and what is compared; this prints
+its row as one JSON object a line. `benchmarks/conformance.py` makes the cases.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,14 @@ import nirtorch
 import numpy as np
 import torch
 
+from benchmarks.one_reader import LOGITS, Arrays, Opener, Runner, judge
+
 DT = 1e-4
 Stepped = Callable[[torch.Tensor], torch.Tensor]
+Reader = tuple[torch.nn.Module, Callable[[], Stepped]]
 
 
-def snntorch(graph: nir.NIRGraph) -> tuple[torch.nn.Module, Callable[[], Stepped]]:
+def snntorch(graph: nir.NIRGraph) -> Reader:
     """``snntorch.import_nir.import_from_nir``; keeps its state inside."""
     from snntorch import utils
     from snntorch.import_nir import import_from_nir
@@ -42,7 +44,7 @@ def snntorch(graph: nir.NIRGraph) -> tuple[torch.nn.Module, Callable[[], Stepped
     return network, fresh
 
 
-def spikingjelly(graph: nir.NIRGraph) -> tuple[torch.nn.Module, Callable[[], Stepped]]:
+def spikingjelly(graph: nir.NIRGraph) -> Reader:
     """``spikingjelly.activation_based.nir_exchange.import_from_nir``; hands its state on."""
     from spikingjelly.activation_based.nir_exchange import import_from_nir
 
@@ -50,7 +52,7 @@ def spikingjelly(graph: nir.NIRGraph) -> tuple[torch.nn.Module, Callable[[], Ste
     return network, lambda: _handing_on(network)
 
 
-def norse(graph: nir.NIRGraph) -> tuple[torch.nn.Module, Callable[[], Stepped]]:
+def norse(graph: nir.NIRGraph) -> Reader:
     """Norse's LIF cell under ``nirtorch.nir_to_torch``."""
     from norse.torch.module.lif_box import LIFBoxCell, LIFBoxParameters
 
@@ -63,7 +65,7 @@ def norse(graph: nir.NIRGraph) -> tuple[torch.nn.Module, Callable[[], Stepped]]:
     return network, lambda: _handing_on(network)
 
 
-def norse_own(graph: nir.NIRGraph) -> tuple[torch.nn.Module, Callable[[], Stepped]]:
+def norse_own(graph: nir.NIRGraph) -> Reader:
     """``norse.torch.from_nir``."""
     import norse.torch
 
@@ -95,64 +97,47 @@ def _first(output: Any) -> torch.Tensor:
     return output
 
 
-@torch.no_grad()
+def opener(load: Callable[[nir.NIRGraph], Reader]) -> Opener:
+    """A reader of files from one of graphs."""
+
+    def open_file(path: Path) -> Runner:
+        network, fresh = load(nir.read(path))
+        modules = dict(network.named_modules())
+        return lambda chunk, wanted: run(modules, fresh, chunk["inputs"], [n for n in wanted if n != LOGITS])
+
+    return open_file
+
+
+@torch.inference_mode()
 def run(
-    network: torch.nn.Module, fresh: Callable[[], Stepped], inputs: np.ndarray, wanted: list[str]
-) -> dict[str, np.ndarray]:
+    modules: dict[str, torch.nn.Module], fresh: Callable[[], Stepped], inputs: np.ndarray, wanted: list[str]
+) -> Arrays:
     """Logits and spikes of the modules wanted, (S, T, C, N)."""
-    seen: dict[str, list[torch.Tensor]] = {name: [] for name in wanted}
-    modules = dict(network.named_modules())
     if missing := sorted(set(wanted) - set(modules)):
         raise LookupError(f"no module {missing[0]} among {len(modules)}")
+    seen: dict[str, list[torch.Tensor]] = {name: [] for name in wanted}
     hooks = [
         modules[name].register_forward_hook(lambda _m, _i, out, name=name: seen[name].append(_first(out)))
         for name in wanted
     ]
-    step = fresh()
-    spikes = torch.from_numpy(inputs).float()
-    logits = [step(spikes[:, t, :, None, :]) for t in range(inputs.shape[1])]
-    for hook in hooks:
-        hook.remove()
-    found = {name: torch.stack(parts, 1).squeeze(3).numpy() for name, parts in seen.items()}
-    return found | {"logits": torch.stack(logits, 1).squeeze(3).numpy()}
-
-
-def judge(case: Path, reader: str) -> dict[str, Any]:
-    """One case in one reader."""
-    load, package = READERS[reader]
-    found: dict[str, Any] = {
-        "case": case.stem, "reader": reader, "version": version(package), "loads": False, "runs": False,
-        "compared": 0, "mismatches": None, "error": None,
-    }  # fmt: skip
     try:
-        network, fresh = load(nir.read(case))
-        found["loads"] = True
-        with np.load(case.with_suffix(".npz")) as data:
-            expected = {name.removeprefix("spikes/"): data[name] for name in data.files if name != "inputs"}
-            inputs = data["inputs"]
-        seen = run(network, fresh, inputs, [name for name in expected if name != "logits"])
-        found["runs"] = True
-        wrong = {name: int((seen[name] != expected[name]).sum()) for name in expected}
-        found["compared"] = int(sum(values.size for values in expected.values()))
-        found["mismatches"] = sum(wrong.values())
-        if found["mismatches"]:
-            found["error"] = f"first in {next(name for name in expected if wrong[name])}"
-    except Exception as error:  # whatever a reader raises is what the matrix reports
-        found["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-    return found
-
-
-def cases(folder: Path) -> Iterator[Path]:
-    """The files in order of their names."""
-    yield from sorted(folder.glob("*.nir"))
+        step = fresh()
+        spikes = torch.from_numpy(inputs).float()
+        logits = [step(spikes[:, t, :, None, :]) for t in range(inputs.shape[1])]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = {name: torch.stack(parts, 1).squeeze(3).numpy() for name, parts in seen.items()}
+    return found | {LOGITS: torch.stack(logits, 1).squeeze(3).numpy()}
 
 
 def main() -> None:
+    reader, folder, *names = sys.argv[1:]
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    for case in cases(Path(sys.argv[1])):
-        for reader in READERS:
-            print(json.dumps(judge(case, reader)), flush=True)
+    load, package = READERS[reader]
+    for case in sorted(Path(folder).glob(f"{names[0] if names else '*'}.nir")):
+        print(json.dumps(judge(case, reader, version(package), opener(load))), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from exporters.nir.builder import GraphBuilder
 from exporters.nir.graph import Attention, Graph
 from exporters.nir.sdsa import sdsa_body
 from exporters.nir.ssa import ssa_body
+from toolkit.lowering.build_graph import bias_columns
 
 # Even within 8 bits as lowering writes them; odd; beyond one byte; beyond two: each is stored in a way of its own.
 SPANS = ((2, 127), (1, 100), (1, 9000), (1, 50000))
@@ -26,40 +28,69 @@ def random_graph(
     *,
     tokens: int = 5,
     width: int = 4,
+    heads: int = 2,
+    labels: int = 3,
+    blocks: int = 1,
     window: int = 1,
+    threshold: int = 2,
     span: tuple[int, int] = SPANS[0],
+    bias: int | None = None,
     gates: bool = False,
 ) -> Graph:
-    """Relays, a layer over the next tokens, a residual, attention, a readout; valid is the last channel.
+    """Relays, a layer over the next tokens, then blocks of attention with a residual, a readout; valid comes last.
 
-    ``gates`` gives an ``ssa`` attention its body; ``sdsa`` always has one.
+    Args:
+        seed: of weights and thresholds.
+        kind: ``ssa`` or ``sdsa``; the latter always has a body and no heads.
+        threshold: of the attention.
+        span: step and number of steps of a weight.
+        bias: the largest one, even, in as many columns of 8 bits as the largest takes; without it, two of a weight's
+            span.
+        gates: give an ``ssa`` attention its body.
     """
     rng = np.random.default_rng(seed)
+    biases = [_biases(rng, bias, width) for _ in range(4 * blocks + 1)] if bias else []
+    ending = _biases(rng, bias, labels) if bias else None
+    columns = max((part.shape[1] for part in (*biases, *([] if ending is None else [ending]))), default=2)
     build = GraphBuilder(tokens)
     entry = build.input(width + 1)
-    valid = build.neuron("valid", 2, 1, build.linear("valid.cut", np.eye(1, width + 1, width).repeat(2, 0) * 2, entry))
-    code = build.neuron("code", width, 1, build.linear("code.cut", 2 * np.eye(width, width + 1), entry))
+    cut = 2 * np.eye(1, width + 1, width, dtype=np.float32).repeat(columns, 0)
+    valid = build.neuron("valid", columns, 1, build.linear("valid.cut", cut, entry))
+    code = build.neuron(
+        "code", width, 1, build.linear("code.cut", 2 * np.eye(width, width + 1, dtype=np.float32), entry)
+    )
+
+    def biased(name: str, out: int, given: NDArray[np.float32] | None) -> str:
+        if given is None:
+            return build.linear(f"{name}.bias", weights(rng, out, 2, *span), valid)
+        return build.linear(f"{name}.bias", np.pad(given, ((0, 0), (0, columns - given.shape[1]))), valid)
 
     def layer(name: str, source: str, reach: int = 1) -> str:
         weighted = build.linear(f"{name}.weight", weights(rng, width, reach * width, *span), source, reach)
-        biased = build.linear(f"{name}.bias", weights(rng, width, 2, *span), valid)
+        added = biased(name, width, biases.pop() if biases else None)
         theta = int(rng.integers(1, span[0] * span[1] // 3))
-        return build.neuron(name, width, theta, weighted, biased)
+        return build.neuron(name, width, theta, weighted, added)
 
     x = build.junction("residual0", code, layer("local", code, window))
-    signals = [(part, layer(part, x), width) for part in "qkv"]
-    if kind == "ssa":
-        node = Attention("ssa", width, 2, tokens, 0, ssa_body(width, 2, tokens) if gates else None)
-        sums = build.attention("attention.sum", node, build.pack("attention", signals, 3 * width))
-        attended = build.neuron("attention", width, 2, sums)
-    else:
-        packed = build.pack("attention", [*signals, ("valid", valid, 1)], 3 * width + 1)
-        node = Attention("sdsa", width, 1, tokens, 2, sdsa_body(width, tokens, 2))
-        attended = build.attention("attention", node, packed)
-    x = build.junction("residual1", x, layer("o", attended))
-    readout = build.linear("readout.weight", weights(rng, 3, width, *span), x)
-    biased = build.linear("readout.bias", weights(rng, 3, 2, *span), valid)
-    return build.finish(build.junction("readout", readout, biased), {"steps": 4, "made": "at random"})
+    for block in range(blocks):
+        at = "" if blocks == 1 else f"block{block}."
+        signals = [(part, layer(f"{at}{part}", x), width) for part in "qkv"]
+        if kind == "ssa":
+            node = Attention("ssa", width, heads, tokens, 0, ssa_body(width, heads, tokens) if gates else None)
+            sums = build.attention(f"{at}attention.sum", node, build.pack(f"{at}attention", signals, 3 * width))
+            attended = build.neuron(f"{at}attention", width, threshold, sums)
+        else:
+            packed = build.pack(f"{at}attention", [*signals, ("valid", valid, 1)], 3 * width + 1)
+            node = Attention("sdsa", width, 1, tokens, threshold, sdsa_body(width, tokens, threshold))
+            attended = build.attention(f"{at}attention", node, packed)
+        x = build.junction(f"{at}residual1", x, layer(f"{at}o", attended))
+    readout = build.linear("readout.weight", weights(rng, labels, width, *span), x)
+    added = biased("readout", labels, ending)
+    return build.finish(build.junction("readout", readout, added), {"steps": 4, "made": "at random"})
+
+
+def _biases(rng: np.random.Generator, largest: int, out: int) -> NDArray[np.float32]:
+    return bias_columns(torch.from_numpy(2 * rng.integers(-largest // 2, largest // 2 + 1, out)))
 
 
 def random_spikes(

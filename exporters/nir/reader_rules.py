@@ -138,6 +138,8 @@ def _spikingjelly(node: Any) -> Iterable[str]:
 
 
 def _norse(node: Any) -> Iterable[str]:
+    if isinstance(node, nir.Affine):
+        yield "Affine: nirtorch leaves its bias as torch drew it at random; use a convolution of kernel 1"
     if isinstance(node, nir.LIF):
         yield from _equal(node, "r", 1.0)
         yield from _equal(node, "v_reset", 0.0)

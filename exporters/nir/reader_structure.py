@@ -75,8 +75,18 @@ def _names(level: Level) -> Iterator[Reason]:
 def _ports(level: Level) -> Iterator[Reason]:
     for kind, why in ((nir.Input, "fails on a name defined twice"), (nir.Output, "loops forever")):
         ports = [name for name, node in level.nodes.items() if isinstance(node, kind)]
+        loose = [name for name, node in level.nodes.items() if not isinstance(node, kind) and _ends(level, name, kind)]
         if len(ports) > 1:
             yield level.name(ports[1]), f"a second {kind.__name__}: nirtorch {why}; split the graph"
+        elif len(ports) + len(loose) > 1:
+            side, port = "into" if kind is nir.Input else "out of", kind.__name__
+            why = f"no edge {side} it: nir.read adds an {port}, and with two nirtorch {why}; connect or remove it"
+            yield level.name(loose[-1]), why
+
+
+def _ends(level: Level, name: str, kind: type) -> bool:
+    """Whether nothing leads into a node, or nothing out of it."""
+    return not (level.sources(name) if kind is nir.Input else level.targets(name))
 
 
 def _edges(level: Level) -> Iterator[Reason]:

@@ -14,11 +14,20 @@ from __future__ import annotations
 import numpy as np
 
 from exporters.nir.builder import GraphBuilder
+from exporters.nir.errors import GraphError
 from exporters.nir.graph import Graph
+from exporters.nir.ssa import MAX_TOKENS
 
 
 def sdsa_body(width: int, tokens: int, threshold: int) -> Graph:
-    """The body over packed channels [q | k | v | valid], (3D + 1, 1, N) -> (D, 1, N)."""
+    """The body over packed channels [q | k | v | valid], (3D + 1, 1, N) -> (D, 1, N).
+
+    Raises:
+        GraphError: more tokens than half a count of the gate stands clear of its memory and of float32 rounding for:
+            the gate is that of ``ssa``, and so is its limit (docs/attention.md).
+    """
+    if not 1 <= tokens <= MAX_TOKENS:
+        raise GraphError(f"sdsa body over {tokens} tokens: gates are proved exact from 1 to {MAX_TOKENS}; take fewer")
     build = GraphBuilder(tokens)
     eye, nothing = np.eye(width, dtype=np.float32), np.zeros((width, width), np.float32)
     silent, all_of = np.zeros((width, 1), np.float32), np.ones((width, 1), np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 
 from exporters.nir.errors import GraphError
 from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, Pool, Shape, TokenLinear
+from exporters.nir.profile import check_profile, metadata_text
 
 DT = 1e-4  # seconds per step; snnTorch knows no other, so the file's tau is in this unit
 PROFILE = "spikeport.portable/1"
@@ -33,9 +34,14 @@ class SpikingSelfAttention(nir.NIRNode):
 
 
 def to_nir(graph: Graph) -> nir.NIRGraph:
-    """The graph as ``nir`` objects, type-checked by ``nir`` itself."""
+    """The graph as ``nir`` objects, type-checked by ``nir`` itself.
+
+    Raises:
+        GraphError: the graph would fail, or run as something else, in a stock reader.
+    """
+    check_profile(graph)
     nodes = {name: _node(node) for name, node in graph.nodes.items()}
-    metadata = {"spikeport": json.dumps(graph.metadata, sort_keys=True)} if graph.metadata else {}
+    metadata = {"spikeport": metadata_text(graph.metadata)} if graph.metadata else {}
     return nir.NIRGraph(nodes=nodes, edges=sorted(graph.edges, key=lambda e: (e[1], e[0])), metadata=metadata)
 
 
@@ -50,7 +56,7 @@ def write_graph(graph: Graph, path: Path, compat: str = COMPAT[0]) -> None:
             as the zeros that they are.
 
     Raises:
-        GraphError: for another ``compat``, or a reset that is not zero.
+        GraphError: for another ``compat``, a reset that is not zero, or a graph outside the portable profile.
     """
     if compat not in COMPAT:
         raise GraphError(f"compat {compat!r}: choose one of {', '.join(COMPAT)}")

@@ -23,11 +23,16 @@ BATCH = 64
 
 
 class SnnTorchReader:
-    """``snntorch.import_nir.import_from_nir(nir.read(path))``, stepped once per time step."""
+    """``snntorch.import_nir.import_from_nir(nir.read(path))``, stepped once per time step.
+
+    Args:
+        path: the NIR file.
+        graph: the same, where the caller has read it already: only the names of its layers are taken from it.
+    """
 
     name, mode = "snntorch", "stock NIR reader"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, graph: Graph | None = None) -> None:
         try:
             import nir
             from snntorch import utils
@@ -36,7 +41,7 @@ class SnnTorchReader:
             raise MissingComponentError(f"{error.name} is missing; pip install 'spikeport[snntorch]'") from None
         self.version = version("snntorch")
         try:
-            graph = nir.read(path)
+            stock = nir.read(path)
         except AssertionError:
             # nir's reader asserts that it knows every node type: a file with a native attention must not load.
             raise GraphError(
@@ -44,9 +49,9 @@ class SnnTorchReader:
                 "attention without a body); export it with `--attention-body gates`, or an sdsa student"
             ) from None
         with contextlib.redirect_stdout(io.StringIO()):  # the importer prints every layer's weight scale
-            self.network = import_from_nir(graph).eval()
+            self.network = import_from_nir(stock).eval()
         self._reset = utils.reset
-        self._layers = spiking_modules(read_graph(path))
+        self._layers = spiking_modules(graph or read_graph(path))
 
     @torch.no_grad()
     def run(self, batch: EncodedBatch, record: bool = False) -> SpikeResult:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from exporters.nir.errors import GraphError
-from exporters.nir.portable import READERS, TARGETS, Verdict, check_file
+from exporters.nir.portable import TARGETS, Verdict, check_file
+from exporters.nir.reader_rules import READERS
 from exporters.nir.write import write_graph
 from tests.exporters.nir.files import edited, student_graph
 
