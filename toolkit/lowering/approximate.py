@@ -74,9 +74,9 @@ def approximate(
         SpikeportError: the integer form cannot hold it, the tokenizer is not its own, or sentences are too few.
     """
     config = deployable_config(model.config, folder, tokens)
-    sentences, labels = _spread(examples)
+    sentences, labels = spread(examples)
     rows = token_rows(folder, config, sign_code(model.embeddings.weight, folder), sentences)
-    fit = _budget(rows[::2])
+    fit = budget(rows[::2])
     say(f"{folder}: freezing LayerNorms on {len(fit)} sentences")
     frozen = freeze_norms(model, config, *pad(fit))
     forms = {"float": frozen, "integer": to_integer_form(copy.deepcopy(frozen))}
@@ -165,7 +165,7 @@ def token_rows(folder: Path, config: StudentConfig, table: Tensor, sentences: Se
     return rows
 
 
-def _spread(examples: Sequence[Example]) -> tuple[list[str], list[int]]:
+def spread(examples: Sequence[Example]) -> tuple[list[str], list[int]]:
     """Different sentences, evenly spaced over the file."""
     if pairs := [e for e in examples if e.pair is not None]:
         raise SpikeportError(
@@ -182,7 +182,7 @@ def _spread(examples: Sequence[Example]) -> tuple[list[str], list[int]]:
     return [e.text for e in chosen], [e.label for e in chosen]
 
 
-def _budget(rows: Rows) -> Rows:
+def budget(rows: Rows) -> Rows:
     """The first sentences, up to ``MOST_WORD_PIECES`` in all."""
     kept: Rows = []
     pieces = 0

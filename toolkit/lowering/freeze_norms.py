@@ -26,6 +26,7 @@ from toolkit.models.student import LAYERS_OF_A_BLOCK, SpikingStudent
 
 METHOD = "LayerNorms frozen into affine maps"
 RIDGE = 1e-2  # of the mean square of an input: what the sentences do not fix stays with the one gain
+FITS = ("linear", "gain")
 ROWS = 4096  # of float64 inputs at a time
 
 
