@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from exporters.lava.build import build_plan
 from exporters.lava.delays import schedule
-from exporters.lava.plan import Delay, IntegerSink, Lif, Linear, Plan, SpikeSink
+from exporters.lava.plan import Plan
+from exporters.lava.processes import Delay, IntegerSink, Lif, Linear, SpikeSink
 from tests.exporters.lava.student import make_graph, make_student
 
 

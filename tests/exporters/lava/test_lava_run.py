@@ -17,7 +17,8 @@ import pytest
 from exporters.lava.build import build_plan
 from exporters.lava.files import write_plan
 from exporters.lava.launch import LavaRunError, run
-from exporters.lava.plan import Lif, Plan
+from exporters.lava.plan import Plan
+from exporters.lava.processes import Lif
 from exporters.nir.graph import TIE_MARGIN, Graph, Input, Neuron, Output, Pool, TokenLinear
 from tests.exporters.lava.student import lif, make_graph, make_inputs, make_student, reference
 
