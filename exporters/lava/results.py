@@ -59,8 +59,10 @@ def read_results(path: Path, seconds: float = 0.0) -> LavaResult:
             if origin.get("format") != FORMAT:
                 raise ResultsError(f"{path}: format {origin.get('format')!r}, this version reads {FORMAT!r}")
             logits = archive["logits"]
-            if logits.ndim != 4 or logits.dtype != np.int32:
-                raise ResultsError(f"{path}: logits are {logits.dtype} {logits.shape}, need int32 (S, T, K, N)")
+            if logits.ndim != 4 or logits.dtype != np.int32 or not len(logits):
+                raise ResultsError(
+                    f"{path}: logits are {logits.dtype} {logits.shape}, need int32 (S, T, K, N) with at least 1 sample"
+                )
             layers = [key.removeprefix("spikes/") for key in archive.files if key.startswith("spikes/")]
             spikes = {layer: _unpack(path, archive, layer, logits) for layer in layers}
             kept = {key: str(origin.get(key, "")) for key in ORIGIN}
