@@ -125,11 +125,14 @@ def tiny() -> tuple[Plan, np.ndarray]:
     return build_plan(graph), inputs
 
 
-@pytest.mark.parametrize("fault", ["inner", "sink"])
+@pytest.mark.parametrize("fault", ["inner", "sink", "birth"])
 def test_a_model_that_raises_ends_the_run(
     fault: str, tiny: tuple[Plan, np.ndarray], lava_python: Path, tmp_path: Path
 ) -> None:
-    """Status 1 and not the time limit: the run ends by itself, with the cause."""
+    """Lava's three places: a step of a process with a downstream, a step of a sink, a model's constructor.
+
+    Status 1 and not the time limit: the run ends by itself, with the cause.
+    """
     with pytest.raises(LavaRunError, match=r"status 1: process .*fault put in by the test") as error:
         run(*tiny, python=faulty_python(tmp_path, lava_python, fault), timeout=300)
     assert "\n" not in str(error.value)

@@ -7,8 +7,9 @@ for each round. Within one there is no gap between samples.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
@@ -106,7 +107,12 @@ def _run_here(sink: AbstractProcess, total: int, chunk: int, progress: _Progress
 
 
 def _run_apart(sink: AbstractProcess, total: int, chunk: int, progress: _Progress, watchdog: Watchdog) -> None:
-    _start(sink, watchdog)
+    try:
+        _start(sink, watchdog)
+    except Exception:  # of a model's constructor, or of Lava's compiler
+        if watchdog.has_failure():
+            abort(watchdog.cause(), watchdog.scratch)
+        raise
     progress.begin()
     try:
         _run(sink, total, chunk, progress)
@@ -119,9 +125,25 @@ def _run_apart(sink: AbstractProcess, total: int, chunk: int, progress: _Progres
 def _start(process: AbstractProcess, watchdog: Watchdog) -> None:
     executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
     names = [p.name for p, b in executable.proc_builders.items() if isinstance(b, PyProcessBuilder)]
+    watchdog.watch(_Actors(process), names)
     process.create_runtime(executable=executable)
-    # lava-nc is pinned to one version: this is its only list of child processes
-    watchdog.watch(process.runtime._messaging_infrastructure.actors, names)
+
+
+class _Actors(Sequence):
+    """Lava's child processes as they start; lava-nc is pinned to one version, this is its only list of them."""
+
+    def __init__(self, process: AbstractProcess) -> None:
+        self.process = process
+
+    def _started(self) -> list[Any]:
+        runtime = getattr(self.process, "_runtime", None)
+        return list(getattr(getattr(runtime, "_messaging_infrastructure", None), "_actors", ()))
+
+    def __getitem__(self, index: int) -> Any:
+        return self._started()[index]
+
+    def __len__(self) -> int:
+        return len(self._started())
 
 
 def _run(process: AbstractProcess, total: int, chunk: int, progress: _Progress) -> None:

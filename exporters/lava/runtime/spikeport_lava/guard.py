@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 3.0
+_leaving = threading.RLock()
 
 
 def say(message: str) -> None:
@@ -30,6 +31,7 @@ def abort(message: str, scratch: Path | None = None, status: int = 1) -> NoRetur
 
     Python's resource tracker, which is no such child, then releases their shared memory.
     """
+    _leaving.acquire()  # once: the watchdog and the main thread may both notice; a signal's handler may enter again
     say(f"error: {message}")
     for end in (multiprocessing.Process.terminate, multiprocessing.Process.kill):
         for child in multiprocessing.active_children():
@@ -90,8 +92,10 @@ class Watchdog(threading.Thread):
 
     def run(self) -> None:
         while True:
-            if self._any_ended() and self.actors:
+            if self.actors and self._any_ended():
                 abort(self.cause(), self.scratch)
+            if not self.actors:
+                time.sleep(POLL_SECONDS)
             if self.parent and os.getppid() != self.parent:
                 abort(f"process {self.parent}, which started this run, has ended", self.scratch)
             if time.monotonic() > self.deadline:
@@ -99,13 +103,15 @@ class Watchdog(threading.Thread):
 
     def _any_ended(self) -> bool:
         """Waits a moment; also true where Lava itself has noticed and closed the process object."""
-        if not self.actors:
-            time.sleep(POLL_SECONDS)
-            return False
         try:
             return bool(wait([actor.sentinel for actor in self.actors], timeout=POLL_SECONDS))
         except (OSError, ValueError):
             return True
+
+    def has_failure(self) -> bool:
+        """Whether a watched process has reported an exception."""
+        time.sleep(POLL_SECONDS)  # it travels by a pipe of its own
+        return any(_exception(actor) is not None for actor in self.actors)
 
     def cause(self) -> str:
         """Which watched process raised what; its traceback goes to standard error."""
