@@ -53,7 +53,7 @@ def write_results(
     }  # fmt: skip
     arrays["origin"] = np.array(json.dumps(origin))
     for layer, values in {**spikes, "valid": valid}.items() if record else ():
-        planes = np.array(values, bool)
+        planes = np.array(values, bool, order="C")
         if flip and flip[0] == layer:
             planes.reshape(-1)[flip[1]] ^= True
         arrays[f"spikes/{layer}"] = np.packbits(planes.reshape(*planes.shape[:2], -1), axis=-1)

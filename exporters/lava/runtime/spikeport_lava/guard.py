@@ -92,10 +92,8 @@ class Watchdog(threading.Thread):
 
     def run(self) -> None:
         while True:
-            if self.actors and self._any_ended():
+            if self._any_ended() and self.actors:  # asked after: a watch that was ended meanwhile does not count
                 abort(self.cause(), self.scratch)
-            if not self.actors:
-                time.sleep(POLL_SECONDS)
             if self.parent and os.getppid() != self.parent:
                 abort(f"process {self.parent}, which started this run, has ended", self.scratch)
             if time.monotonic() > self.deadline:
@@ -103,6 +101,9 @@ class Watchdog(threading.Thread):
 
     def _any_ended(self) -> bool:
         """Waits a moment; also true where Lava itself has noticed and closed the process object."""
+        if not self.actors:
+            time.sleep(POLL_SECONDS)
+            return False
         try:
             return bool(wait([actor.sentinel for actor in self.actors], timeout=POLL_SECONDS))
         except (OSError, ValueError):
