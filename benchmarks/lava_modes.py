@@ -5,9 +5,11 @@
 
 ``modes`` streams golden sentences of each bundle through ``fast`` and ``stock`` in real multi-process Lava, holds
 logits and spikes against the simulator, and writes processes, seconds to start, seconds a sample and memory
-(proportional set size, the sum over all processes). ``soak`` runs a tiny network again and again, each time as a new start of Lava, and
-counts runs that fail, that overrun their time limit, that give another result than the simulator, processes that
-outlive their run and shared memory that does. Exit status 1 if any of these is not zero.
+(proportional set size, the sum over all processes).
+
+``soak`` runs a tiny network again and again, each time as a new start of Lava, and counts runs that fail, that overrun
+their time limit, that give another result than the simulator, processes that outlive their run and shared memory that
+does. Exit status 1 if any of these is not zero.
 """
 
 from __future__ import annotations
