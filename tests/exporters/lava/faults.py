@@ -51,6 +51,13 @@ def deaf_at_step(model) -> None:
     model.run_spk = run_spk
 
 
+def short_rounds() -> None:
+    """No fault: the samples of a run take several networks, one after the other."""
+    from spikeport_lava import execute
+
+    execute.ROUND = 2
+
+
 def note(path: str) -> None:
     maps = Path("/proc/self/maps").read_text()
     segments = sorted(set(re.findall(r"/dev/shm/psm_\w+", maps)))
@@ -77,6 +84,7 @@ def main(fault: str, notes: str, arguments: list[str]) -> int:
     {
         "inner": lambda: raise_at_step(delay.PyDelay),
         "birth": lambda: raise_at_birth(delay.PyDelay, notes),
+        "rounds": short_rounds,
         "sink": lambda: raise_at_step(sinks.PyIntegerSink),
         "deaf": lambda: deaf_at_step(delay.PyDelay),
     }[fault]()

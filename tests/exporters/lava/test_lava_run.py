@@ -125,6 +125,18 @@ def tiny() -> tuple[Plan, np.ndarray]:
     return build_plan(graph), inputs
 
 
+def test_several_rounds_give_the_samples_in_order(lava_python: Path, tmp_path: Path) -> None:
+    """Three networks of two samples each, in one run of the runtime."""
+    graph, (first, second), inputs = tiny_graph(np.random.default_rng(8), copies=1)
+    result = run(graph, inputs, python=faulty_python(tmp_path, lava_python, "rounds"))
+    code = lif(np.einsum("oc,stcn->ston", first, inputs.astype(np.int64)), THRESHOLD)
+    layer = lif(np.einsum("oc,stcn->ston", first, code), THRESHOLD)
+    assert len({sample.tobytes() for sample in layer}) == len(layer) == 6
+    assert np.array_equal(result.spikes["code"], code) and np.array_equal(result.spikes["layer0"], layer)
+    assert np.array_equal(result.logits, np.einsum("oc,stcn->ston", second, code + layer))
+    assert traces(tmp_path) == ([], [])
+
+
 @pytest.mark.parametrize("fault", ["inner", "sink", "birth"])
 def test_a_model_that_raises_ends_the_run(
     fault: str, tiny: tuple[Plan, np.ndarray], lava_python: Path, tmp_path: Path
