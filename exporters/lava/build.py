@@ -1,32 +1,35 @@
-"""From a graph to a plan."""
+"""From a graph to a plan: each node becomes processes of a mode, then the delay pass sets all times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from exporters.lava.delays import Schedule, schedule
 from exporters.lava.flow import Flow, trace
 from exporters.lava.limits import bound_of, exponent_of, threshold_of, vth_of, weights_of
-from exporters.lava.plan import (
-    Connection,
-    Delay,
+from exporters.lava.parts import Network, Part
+from exporters.lava.plan import FAST, STOCK, Connection, Plan, PlanError, check_mode
+from exporters.lava.processes import (
+    FastLinear,
     IntegerSink,
     Lif,
     Linear,
     MaskAttention,
-    Plan,
-    PlanError,
-    Process,
     SelfAttention,
     Source,
     SpikeSink,
 )
-from exporters.nir.graph import Attention, Graph, Input, Neuron, Output, Pool, TokenLinear, layer_name
+from exporters.lava.stock_attention import Ports, add_sdsa, add_ssa
+from exporters.nir.graph import Attention, Graph, Input, Neuron, Node, Output, TokenLinear, layer_name
 
 LOGITS = "logits"
 
 
-def build_plan(graph: Graph, *, steps: int | None = None, calibrated: bool = False) -> Plan:
+def build_plan(
+    graph: Graph,
+    *,
+    steps: int | None = None,
+    calibrated: bool = False,
+    mode: str = FAST,
+    graph_sha256: str = "",
+) -> Plan:
     """Plans an integer graph for Lava.
 
     Args:
@@ -34,43 +37,33 @@ def build_plan(graph: Graph, *, steps: int | None = None, calibrated: bool = Fal
         steps: T; by default ``graph.metadata["steps"]``.
         calibrated: accept neurons whose proved bound exceeds the range, because the inputs have been
             checked by simulation. The plan then states bound and limit, and nothing else changes.
+        mode: ``stock`` (only processes that Lava ships) or ``fast`` (custom processes, CPU only).
+        graph_sha256: of the file that the graph was read from; results carry it.
 
     Raises:
         PlanError: naming the first node that cannot be planned, its value and the limit.
     """
+    check_mode(mode)
     steps = _steps(graph, steps)
     flow = trace(graph)
-    timing = _schedule(flow)
-    exponents = {n: exponent_of(flow, n, steps) for n, node in flow.nodes.items() if isinstance(node, Neuron)}
-    processes: list[Process] = []
-    for name, node in flow.nodes.items():
-        if isinstance(node, Neuron):
-            processes.append(_lif(flow, timing, name, exponents[name], steps, calibrated))
-        elif isinstance(node, TokenLinear):
-            processes.append(_linear(flow, name, node, exponents))
-        elif isinstance(node, Attention):
-            processes.append(_attention(flow, timing, name, node, exponents))
-        elif isinstance(node, Input):
-            processes.append(Source(layer_name(name), node.shape[0]))
-        processes += _taps(flow, timing, name)
-    output = graph.nodes[graph.output]
-    assert isinstance(output, Output)
-    latency = timing.time[graph.output]
-    sinks: list[SpikeSink | IntegerSink] = [
-        *_spike_sinks(flow, timing),
-        IntegerSink(LOGITS, output.shape[0], latency),
-    ]
-    entry = graph.nodes[graph.input]
-    assert isinstance(entry, Input)
+    entry, output = graph.nodes[graph.input], graph.nodes[graph.output]
+    assert isinstance(entry, Input) and isinstance(output, Output)
+    network = _Builder(flow, steps, calibrated, Network(entry.shape[2], mode)).build()
+    timing = network.timing()
+    recorded = [layer_name(n) for n in _spiking(flow)]
+    sinks = [SpikeSink(f"{n}.record", n, network.parts[n].channels, timing.time[n]) for n in recorded]
+    *processes, logits = network.processes(timing, steps)
     return Plan(
         steps=steps,
         tokens=entry.shape[2],
         channels=entry.shape[0],
         classes=output.shape[0],
-        latency=latency,
-        processes=(*processes, *sinks),
-        connections=tuple(_connections(flow, timing, sinks)),
+        latency=timing.time[LOGITS],
+        processes=(*processes, *sinks, logits),
+        connections=(*network.connections(timing), *(Connection(s.layer, s.name, "a_in") for s in sinks)),
         weights={layer_name(n): weights_of(n, x) for n, x in flow.nodes.items() if isinstance(x, TokenLinear)},
+        mode=mode,
+        graph_sha256=graph_sha256,
     )
 
 
@@ -81,124 +74,90 @@ def _steps(graph: Graph, steps: int | None) -> int:
     return value
 
 
-def _schedule(flow: Flow) -> Schedule:
-    linears = {n for n, node in flow.nodes.items() if isinstance(node, TokenLinear)}
-    sums = {n for n, node in flow.nodes.items() if isinstance(node, Pool) and n not in flow.largest}
-    edges = {(a, b) for a, b, _ in flow.edges}
-    try:
-        return schedule(list(flow.nodes), edges, dict.fromkeys(linears, 1), linears | sums)
-    except ValueError as error:
-        raise PlanError(str(error)) from error
+class _Builder:
+    """Adds the parts of every node of a flow to a network, in order; the output comes last."""
 
+    def __init__(self, flow: Flow, steps: int, calibrated: bool, network: Network) -> None:
+        self.flow, self.steps, self.calibrated, self.network = flow, steps, calibrated, network
+        neurons = [n for n, node in flow.nodes.items() if isinstance(node, Neuron)]
+        self.exponents = {n: exponent_of(flow, n, steps) for n in neurons}
+        self.ports: dict[str, Ports] = {}
 
-def _lif(flow: Flow, timing: Schedule, name: str, exponent: int, steps: int, calibrated: bool) -> Lif:
-    node = flow.nodes[name]
-    assert isinstance(node, Neuron)
-    vth = vth_of(name, threshold_of(name, node), exponent)
-    bound, limit = bound_of(flow, name), 2 ** (16 - exponent)
-    if bound > limit and not calibrated:
-        raise PlanError(
-            f"{name}: synaptic sums may reach {bound}, the limit is {limit}; lower its threshold and "
-            "weights, or check the inputs by simulation and plan as calibrated"
-        )
-    delay = timing.time[name]
-    return Lif(layer_name(name), node.shape[0], vth, steps, (delay + 1) % steps, delay, bound, limit)
+    def build(self) -> Network:
+        """The network, in the order of the flow."""
+        output = next(name for name, node in self.flow.nodes.items() if isinstance(node, Output))
+        for name in [n for n in self.flow.nodes if n != output] + [output]:
+            self._add(name, self.flow.nodes[name])
+        for a, b, port in self.flow.edges:
+            target = LOGITS if b == output else layer_name(b)
+            part, into = self.ports.get(b, {}).get(port, (target, port))
+            self.network.edges.append((layer_name(a), part, into))
+        return self.network
 
+    def _add(self, name: str, node: Node) -> None:
+        label, add = layer_name(name), self.network.add
+        if isinstance(node, Neuron):
+            add(self._lif(name, node), node.shape[0])
+        elif isinstance(node, TokenLinear):
+            kind = Linear if self.network.mode == STOCK else FastLinear
+            exponent = self._target_exponent(name)
+            add(kind(label, node.inputs, len(node.weight), exponent, node.window), len(node.weight), late=True)
+        elif isinstance(node, Attention):
+            self._attention(name, node)
+        elif isinstance(node, Input):
+            add(Source(label, node.shape[0]), node.shape[0])
+        elif isinstance(node, Output):
+            add(IntegerSink(LOGITS, node.shape[0], 0), node.shape[0])
+        else:
+            late = name not in self.flow.largest
+            channels = self.network.parts[layer_name(self.flow.sources(name)[0])].channels
+            self.network.parts[label] = Part(None, channels, late)
 
-def _linear(flow: Flow, name: str, node: TokenLinear, exponents: dict[str, int]) -> Linear:
-    exponent = _target_exponent(flow, name, exponents)
-    return Linear(layer_name(name), node.inputs, len(node.weight), exponent, node.window)
+    def _lif(self, name: str, node: Neuron) -> Lif:
+        exponent = self.exponents[name]
+        vth = vth_of(name, threshold_of(name, node), exponent)
+        bound, limit = bound_of(self.flow, name), 2 ** (16 - exponent)
+        if bound > limit and not self.calibrated:
+            raise PlanError(
+                f"{name}: synaptic sums may reach {bound}, the limit is {limit}; lower its threshold and "
+                "weights, or check the inputs by simulation and plan as calibrated"
+            )
+        return Lif(layer_name(name), node.shape[0], vth, self.steps, 0, 0, bound, limit)
 
+    def _attention(self, name: str, node: Attention) -> None:
+        label, stock = layer_name(name), self.network.mode == STOCK
+        if node.kind == "ssa":
+            exponent = self._target_exponent(name)
+            if stock:
+                self.ports[name] = add_ssa(self.network, label, node.width, node.heads, exponent)
+            else:
+                self.network.add(SelfAttention(label, node.width, node.heads, exponent, 0), node.width)
+        elif node.kind == "sdsa":
+            columns, channel = self._valid(name)
+            if stock:
+                self.ports[name] = add_sdsa(self.network, label, node.width, node.threshold, columns, channel)
+            else:
+                gate = MaskAttention(label, node.width, node.threshold, columns, channel, 0)
+                self.network.add(gate, node.width)
+        else:
+            raise PlanError(f"{name}: attention of kind {node.kind!r}, planned are 'ssa' and 'sdsa'")
 
-def _attention(
-    flow: Flow, timing: Schedule, name: str, node: Attention, exponents: dict[str, int]
-) -> SelfAttention | MaskAttention:
-    label, delay = layer_name(name), timing.time[name]
-    if node.kind == "ssa":
-        exponent = _target_exponent(flow, name, exponents)
-        return SelfAttention(label, node.width, node.heads, exponent, delay)
-    if node.kind != "sdsa":
-        raise PlanError(f"{name}: attention of kind {node.kind!r}, planned are 'ssa' and 'sdsa'")
-    packing = flow.packings[name]
-    valid = flow.nodes[packing.ports["valid_in"]]
-    if not isinstance(valid, Neuron):
-        raise PlanError(f"{name}: its valid train comes from a {type(valid).__name__}, need a neuron")
-    return MaskAttention(label, node.width, node.threshold, valid.shape[0], packing.valid_channel, delay)
+    def _valid(self, name: str) -> tuple[int, int]:
+        """How many valid columns reach an attention, and which of them masks."""
+        packing = self.flow.packings[name]
+        valid = self.flow.nodes[packing.ports["valid_in"]]
+        if not isinstance(valid, Neuron):
+            raise PlanError(f"{name}: its valid train comes from a {type(valid).__name__}, need a neuron")
+        return valid.shape[0], packing.valid_channel
 
-
-def _target_exponent(flow: Flow, name: str, exponents: dict[str, int]) -> int:
-    """Weight exponent of the neurons that ``name`` feeds; 0 for the output."""
-    found = {exponents.get(reader, 0) for reader in flow.readers(name)}
-    if len(found) != 1:
-        raise PlanError(f"{name}: feeds {len(found)} kinds of weight exponent ({sorted(found)}), need 1")
-    return found.pop()
-
-
-def _width(flow: Flow, name: str) -> int:
-    node = flow.nodes[name]
-    if isinstance(node, Neuron | Input):
-        return node.shape[0]
-    if isinstance(node, TokenLinear):
-        return int(node.weight.shape[0])
-    if isinstance(node, Attention):
-        return node.width
-    return _width(flow, flow.sources(name)[0])
-
-
-def _tap(name: str, steps: int) -> str:
-    return f"{layer_name(name)}.delay{steps}"
-
-
-def _taps(flow: Flow, timing: Schedule, name: str) -> list[Delay]:
-    """One delay line for all who read ``name``: each tap waits for the rest behind the one before."""
-    taps = timing.taps(name)
-    waits = [tap - before for before, tap in zip([0, *taps], taps, strict=False)]
-    return [Delay(_tap(name, tap), _width(flow, name), wait) for tap, wait in zip(taps, waits, strict=True)]
+    def _target_exponent(self, name: str) -> int:
+        """Weight exponent of the neurons that ``name`` feeds; 0 for the output."""
+        found = {self.exponents.get(reader, 0) for reader in self.flow.readers(name)}
+        if len(found) != 1:
+            raise PlanError(f"{name}: feeds {len(found)} kinds of weight exponent ({sorted(found)}), need 1")
+        return found.pop()
 
 
 def _spiking(flow: Flow) -> list[str]:
     """Layers to record: neurons and spike-driven attention."""
     return [n for n in flow.nodes if n in flow.largest and isinstance(flow.nodes[n], Neuron | Attention)]
-
-
-def _spike_sinks(flow: Flow, timing: Schedule) -> list[SpikeSink]:
-    return [
-        SpikeSink(f"{layer_name(n)}.record", layer_name(n), _width(flow, n), timing.time[n]) for n in _spiking(flow)
-    ]
-
-
-def _connections(flow: Flow, timing: Schedule, sinks: Iterable[SpikeSink | IntegerSink]) -> list[Connection]:
-    """Junctions dissolve: whoever reads one is connected to all that it joins."""
-    found: list[Connection] = []
-    for name, node in flow.nodes.items():
-        before = 0
-        for tap in timing.taps(name):
-            found += [Connection(p, _tap(name, tap), "a_in") for p in _emitters(flow, timing, name, before)]
-            before = tap
-        if isinstance(node, Input | Pool):
-            continue
-        target = LOGITS if isinstance(node, Output) else layer_name(name)
-        for a, b, port in flow.edges:
-            if b == name:
-                wait = timing.delay[a, b]
-                found += [Connection(p, target, port) for p in _emitters(flow, timing, a, wait)]
-    found += [Connection(sink.layer, sink.name, "a_in") for sink in sinks if isinstance(sink, SpikeSink)]
-    _check_distinct(found)
-    return found
-
-
-def _emitters(flow: Flow, timing: Schedule, name: str, wait: int) -> list[str]:
-    """Processes whose sum is the signal of ``name``, ``wait`` steps late."""
-    if wait:
-        return [_tap(name, wait)]
-    if not isinstance(flow.nodes[name], Pool):
-        return [layer_name(name)]
-    return [p for a in flow.sources(name) for p in _emitters(flow, timing, a, timing.delay[a, name])]
-
-
-def _check_distinct(connections: list[Connection]) -> None:
-    seen: set[Connection] = set()
-    for connection in connections:
-        if connection in seen:
-            raise PlanError(f"{connection.target}: would sum {connection.source} twice; double the weight instead")
-        seen.add(connection)

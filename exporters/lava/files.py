@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from exporters.lava.plan import FORMAT, KINDS, Connection, Plan, PlanError
+from exporters.lava.plan import FAST, FORMAT, Connection, Plan, PlanError, check_mode
+from exporters.lava.processes import KINDS
 
 SIZES = ("steps", "tokens", "channels", "classes", "latency")
 
@@ -18,6 +19,8 @@ def write_plan(plan: Plan, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "format": FORMAT,
+        "mode": plan.mode,
+        "graph_sha256": plan.graph_sha256,
         **{key: getattr(plan, key) for key in SIZES},
         "processes": [{"kind": p.kind, **asdict(p)} for p in plan.processes],
         "connections": [[c.source, c.target, c.port] for c in plan.connections],
@@ -50,4 +53,6 @@ def read_plan(folder: Path) -> Plan:
         processes=tuple(processes),
         connections=tuple(Connection(*entry) for entry in content["connections"]),
         weights=weights,
+        mode=check_mode(content.get("mode", FAST)),  # older plans are of the one realisation there was
+        graph_sha256=content.get("graph_sha256", ""),
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,9 @@ from numpy.typing import NDArray
 
 from exporters.lava.build import build_plan
 from exporters.lava.files import write_plan
-from exporters.lava.plan import Linear, Plan, PlanError
+from exporters.lava.plan import FAST, Plan, PlanError
+from exporters.lava.processes import Linear, Wiring
+from exporters.lava.results import LavaResult, read_results
 from exporters.lava.supervise import Outcome, supervise
 from exporters.nir.graph import Graph
 
@@ -24,10 +24,13 @@ INSTALL = "make lava-env"
 RUNTIME = Path(__file__).parent / "runtime"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+EXECUTORS = MULTI_PROCESS, ONE_PROCESS = "multi-process", "one-process"
+
 # Time limit: cost on an idle two-core machine times a margin. Processes in lock-step suffer much from a
 # busy one (30 times slower was seen); a model that raises is noticed at once, without this limit.
 START_SECONDS, PER_PROCESS_SECONDS = 5.0, 0.05
 PER_STEP_PROCESS_SECONDS, PER_STEP_SYNAPSE_SECONDS = 0.6e-3, 1.5e-9
+PER_STEP_WIRE_SECONDS = 10e-9  # a process on pairs of tokens moves its signals through shared memory
 MARGIN, MINIMUM_SECONDS = 20.0, 600.0
 
 
@@ -37,23 +40,6 @@ class LavaNotInstalled(RuntimeError):
 
 class LavaRunError(RuntimeError):
     """The run under Lava failed or exceeded its time limit; the message is one line."""
-
-
-@dataclass(frozen=True, eq=False)
-class LavaResult:
-    """What came back from Lava, aligned to the samples.
-
-    Attributes:
-        logits: int32 (S, T, K, N).
-        spikes: layer name to bool (S, T, C, N); empty without recording.
-        versions: of lava-nc, numpy, scipy, python and the runtime package.
-        seconds: wall clock of the whole run, starting included.
-    """
-
-    logits: NDArray[np.int32]
-    spikes: dict[str, NDArray[np.bool_]]
-    versions: dict[str, str]
-    seconds: float
 
 
 def find_python(python: str | Path | None = None) -> Path:
@@ -78,7 +64,8 @@ def time_limit(plan: Plan, samples: int) -> float:
     """Seconds after which a run counts as hung: a generous multiple of what its size costs."""
     count = len(plan.processes)
     synapses = sum(plan.tokens * p.window * p.inputs * p.outputs for p in plan.processes if isinstance(p, Linear))
-    step = PER_STEP_PROCESS_SECONDS * count + PER_STEP_SYNAPSE_SECONDS * synapses
+    wires = sum(p.inputs + p.outputs for p in plan.processes if isinstance(p, Wiring))
+    step = PER_STEP_PROCESS_SECONDS * count + PER_STEP_SYNAPSE_SECONDS * synapses + PER_STEP_WIRE_SECONDS * wires
     cost = START_SECONDS + PER_PROCESS_SECONDS * count + step * (samples * plan.steps + plan.latency)
     return max(MINIMUM_SECONDS, MARGIN * cost)
 
@@ -91,9 +78,11 @@ def run(
     timeout: float | None = None,
     *,
     calibrated: bool = False,
+    mode: str = FAST,
+    executor: str = MULTI_PROCESS,
     report: Callable[[str], None] | None = None,
 ) -> LavaResult:
-    """Runs samples in real multi-process Lava, ``fixed_pt`` models.
+    """Runs samples in Lava, ``fixed_pt`` models.
 
     Args:
         graph_or_plan: a graph is planned first.
@@ -101,7 +90,9 @@ def run(
         record: return every layer's spikes too.
         python: Lava's interpreter, see :func:`find_python`.
         timeout: seconds; by default from :func:`time_limit`.
-        calibrated: see :func:`exporters.lava.build.build_plan`.
+        calibrated, mode: of a graph, see :func:`exporters.lava.build.build_plan`.
+        executor: ``multi-process``, real Lava; or ``one-process``, the same compiled process models called in
+            turn, for tests.
         report: gets the child's progress lines.
 
     Raises:
@@ -111,7 +102,8 @@ def run(
     """
     interpreter = find_python(python)
     given = graph_or_plan
-    plan = given if isinstance(given, Plan) else build_plan(given, calibrated=calibrated)
+    plan = given if isinstance(given, Plan) else build_plan(given, calibrated=calibrated, mode=mode)
+    _check_executor(executor)
     _check_inputs(plan, inputs)
     limit = time_limit(plan, len(inputs)) if timeout is None else timeout
     with tempfile.TemporaryDirectory(prefix="spikeport-lava-") as name:
@@ -121,13 +113,19 @@ def run(
         command = [str(interpreter), "-m", "spikeport_lava", "--plan", "plan"]
         command += ["--inputs", "in.npz", "--out", "out.npz", "--end-with-parent"]
         command += ["--record"] if record else []
+        command += ["--one-process"] if executor == ONE_PROCESS else []
         outcome = supervise(command, timeout=limit, env=_environment(folder), cwd=folder, report=report)
         _check_outcome(outcome, limit, interpreter)
         if not (folder / "out.npz").is_file():
             raise LavaNotInstalled(
                 f"{interpreter}: no Python with Lava, it wrote no result; install it with `{INSTALL}`"
             )
-        return _read(folder / "out.npz", plan, outcome.seconds)
+        return read_results(folder / "out.npz", outcome.seconds)
+
+
+def _check_executor(executor: str) -> None:
+    if executor not in EXECUTORS:
+        raise PlanError(f"Lava executor {executor!r}: not known, choose one of {', '.join(EXECUTORS)}")
 
 
 def _check_inputs(plan: Plan, inputs: NDArray[np.bool_]) -> None:
@@ -157,14 +155,3 @@ def _check_outcome(outcome: Outcome, limit: float, interpreter: Path) -> None:
     if outcome.status is None:
         raise LavaRunError(f"Lava run: exceeded its time limit of {limit:.0f} s and was ended; last: {last}")
     raise LavaRunError(f"Lava run: {interpreter} ended with status {outcome.status}: {last}")
-
-
-def _read(path: Path, plan: Plan, seconds: float) -> LavaResult:
-    spikes = {}
-    with np.load(path, allow_pickle=False) as archive:
-        for layer in plan.layers:
-            if f"spikes/{layer}" in archive:
-                channels, tokens = archive[f"shape/{layer}"]
-                bits = np.unpackbits(archive[f"spikes/{layer}"], axis=-1, count=channels * tokens)
-                spikes[layer] = bits.reshape(*bits.shape[:2], channels, tokens).view(np.bool_)
-        return LavaResult(archive["logits"], spikes, json.loads(str(archive["versions"])), seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from toolkit.backends.lava_options import LavaOptions
 from toolkit.backends.protocol import SpikeBackend
 from toolkit.bundle.manifest import GRAPH_FILE
 from toolkit.bundle.reader import Bundle
@@ -15,11 +16,14 @@ PARTS = {"lava": 512}
 PART = 64
 
 
-def open_backend(name: str, bundle: Bundle, say: Callable[[str], None] | None = None) -> SpikeBackend:
+def open_backend(
+    name: str, bundle: Bundle, say: Callable[[str], None] | None = None, lava: LavaOptions | None = None
+) -> SpikeBackend:
     """The backend ``name`` on a bundle's graph.
 
     Args:
         say: told about progress, where the backend reports any.
+        lava: how Lava runs it.
 
     Raises:
         SpikeportError: the name is not known.
@@ -41,5 +45,5 @@ def open_backend(name: str, bundle: Bundle, say: Callable[[str], None] | None = 
     if name == "lava":
         from toolkit.backends.lava import Lava
 
-        return Lava(bundle.graph, report=say, calibrated=bundle.manifest.calibrated)
+        return Lava(bundle.graph, report=say, calibrated=bundle.manifest.calibrated, options=lava)
     raise SpikeportError(f"backend {name!r}: not known; choose one of {', '.join(BACKENDS)}")

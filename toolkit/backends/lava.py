@@ -8,6 +8,7 @@ import numpy as np
 
 from exporters.lava import build_plan, find_python, run
 from exporters.nir.graph import Graph
+from toolkit.backends.lava_options import LavaOptions
 from toolkit.backends.protocol import SpikeResult
 from toolkit.bundle.encoder import EncodedBatch
 
@@ -19,22 +20,38 @@ class Lava:
         graph: typed integer graph.
         report: told about progress.
         calibrated: take a graph whose currents are not proved in range, for inputs that were checked.
+        options: which processes, and where they run.
 
     Raises:
-        PlanError: the graph cannot be planned.
+        PlanError: the graph cannot be planned, or an option is not known.
         LavaNotInstalled: no interpreter with Lava.
     """
 
-    name, mode = "lava", "fixed_pt, multi-process"
+    name = "lava"
 
-    def __init__(self, graph: Graph, report: Callable[[str], None] | None = None, calibrated: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        report: Callable[[str], None] | None = None,
+        calibrated: bool = False,
+        options: LavaOptions | None = None,
+    ) -> None:
+        self.options = options or LavaOptions()
+        self.mode = self.options.told
+        self.plan = build_plan(graph, calibrated=calibrated, mode=self.options.mode)
         self.python = find_python()
-        self.plan = build_plan(graph, calibrated=calibrated)
         self.report = report
         self.version = "unknown"
 
     def run(self, batch: EncodedBatch, record: bool = False) -> SpikeResult:
         """Run all sentences as one stream."""
-        result = run(self.plan, batch.spikes, record=record, python=self.python, report=self.report)
+        result = run(
+            self.plan,
+            batch.spikes,
+            record=record,
+            python=self.python,
+            executor=self.options.executor,
+            report=self.report,
+        )
         self.version = result.versions.get("lava-nc", self.version)
         return SpikeResult(result.logits.astype(np.int64), result.spikes, result.seconds)

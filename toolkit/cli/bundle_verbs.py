@@ -38,10 +38,10 @@ def encode(
     import numpy as np
 
     from toolkit.bundle.reader import open_bundle
-    from toolkit.distillation.corpus import read_examples
+    from toolkit.distillation.corpus import read_examples, text_of
 
     opened = open_bundle(bundle)
-    batch = opened.encoder.encode([e.text for e in read_examples(data, len(opened.manifest.labels))])
+    batch = opened.encoder.encode([text_of(e) for e in read_examples(data, len(opened.manifest.labels))])
     with out.open("wb") as file:  # given a path, numpy would add .npz to it
         np.savez_compressed(file, spikes=batch.spikes)
     emit({"inputs": str(out), "samples": len(batch), "truncated": len(batch.truncated)}, json)

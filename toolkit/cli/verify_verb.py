@@ -10,15 +10,18 @@ import typer
 
 from toolkit import students
 from toolkit.cli.io import emit, say, tell, warn_if_approximate
+from toolkit.cli.lava_options import LAVA_EXECUTOR, LAVA_MODE
 
 if TYPE_CHECKING:
     from toolkit.backends.protocol import SpikeBackend
+    from toolkit.backends.results import Results
     from toolkit.bundle.encoder import EncodedBatch
     from toolkit.bundle.reader import Bundle
     from toolkit.distillation.corpus import Example
     from toolkit.verification.arrival import Verdict
 
 REPLAY = Path("replay.npz")
+SAMPLES = 32
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +35,14 @@ def verify(
     backend: list[str] = typer.Option(
         [], help="simulator, onnx, snntorch or lava; more than once for several (default: all that can run here)."
     ),
-    samples: int = typer.Option(32, min=1, help="Sentences to compare."),
+    results: Path | None = typer.Option(
+        None, help="Results that the Lava runtime wrote elsewhere, in place of a backend; --data is what was encoded."
+    ),
+    lava_mode: str = LAVA_MODE,
+    lava_executor: str = LAVA_EXECUTOR,
+    samples: int | None = typer.Option(
+        None, min=1, help="Sentences to compare (default: 32; with --results all that it holds)."
+    ),
     data: Path | None = typer.Option(None, help="Labelled sentences, TSV (default: those that come along)."),
     key: Path | None = typer.Option(None, help="Key file whose triggers are asked too (WESR)."),
     demo_key: bool = typer.Option(False, "--demo-key", help="Ask the published demo key's triggers."),
@@ -46,6 +56,7 @@ def verify(
     from exporters.lava import LavaNotInstalled
     from exporters.nir.errors import GraphError
     from toolkit.backends.choose import BACKENDS, PART, PARTS, open_backend
+    from toolkit.backends.lava_options import LavaOptions
     from toolkit.bundle.reader import open_bundle
     from toolkit.demo.function import check_golden
     from toolkit.demo.function import left_out as note
@@ -59,23 +70,32 @@ def verify(
             raise SpikeportError(f"--backend {name}: not known; choose among {', '.join(BACKENDS)}")
     opened = open_bundle(bundle)
     examples = read_examples(data or SENTENCES, len(opened.manifest.labels))
-    if samples > len(examples):
-        source = data or "the set that comes along"
-        raise SpikeportError(
-            f"--samples {samples}: {len(examples)} sentences in {source}; ask for fewer, or give --data"
-        )
+    recorded = _recorded(opened, results, bool(backend or samples or key or demo_key))
+    wanted = len(recorded) if recorded else samples or SAMPLES
+    source = str(data or "the set that comes along")
+    if wanted > len(examples):
+        asked_for = f"--results {results}: of {wanted} sentences" if recorded else f"--samples {wanted}"
+        raise SpikeportError(f"{asked_for}: {len(examples)} sentences in {source}; ask for fewer, or give --data")
     warn_if_approximate(opened.manifest.approximation)
     check_golden(opened)
-    asked = _Questions.of(opened, examples[:samples], key, demo_key)
+    asked = _Questions.of(opened, examples[:wanted], key, demo_key)
+    if recorded:
+        recorded.check_inputs(asked.batch, source)
     reference, told = _reference(opened, against, asked.batch)
     left_out: list[dict[str, str]] = []
     verdicts: dict[str, Verdict] = {}
-    for name in backend or BACKENDS:
+    for name in [str(results)] if recorded else backend or BACKENDS:
         try:
-            runner = open_backend(name, opened, say)
-            say(f"{name} against {told}, {len(asked.batch)} sentences")
+            options = LavaOptions(lava_mode, lava_executor)
+            runner = recorded or open_backend(name, opened, say, options)
+            say(f"{name} ({runner.mode}) against {told}, {len(asked.batch)} sentences")
             verdicts[name] = arrives(
-                reference, runner, asked.batch, part=PARTS.get(name, PART), student=opened.manifest.config.attention
+                reference,
+                runner,
+                asked.batch,
+                part=PARTS.get(name, PART),
+                student=opened.manifest.config.attention,
+                record=recorded is None or recorded.records,
             )
         except (MissingComponentError, LavaNotInstalled, GraphError) as error:
             if backend:  # asked for by name: its absence is the answer
@@ -85,8 +105,22 @@ def verify(
     written = _replay(opened, asked.batch, verdicts, replay)
     emit({"equivalence": entries, "left_out": left_out, "tolerance": tolerance, "replay": written}, json)
     _tell(entries, left_out, tolerance, written)
+    if recorded and not recorded.records:
+        tell(f"{results}: logits alone; run the runtime with --record to compare spikes")
     if not entries or not all(entry["holds"] for entry in entries):
         raise typer.Exit(1)
+
+
+def _recorded(opened: Bundle, results: Path | None, others: bool) -> Results | None:
+    """Results from elsewhere, checked to be of this bundle's graph; ``others``: an option that they exclude."""
+    from toolkit.backends.results import Results
+    from toolkit.errors import SpikeportError
+
+    if results is None:
+        return None
+    if others:
+        raise SpikeportError(f"--results {results}: goes with --data alone; leave out backend, samples and key")
+    return Results(results, opened)
 
 
 @dataclass(frozen=True)

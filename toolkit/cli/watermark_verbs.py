@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from toolkit.cli.classify_verb import BUNDLE
 from toolkit.cli.io import emit, say, tell
+from toolkit.cli.lava_options import LAVA_MODE
+
+if TYPE_CHECKING:
+    from toolkit.backends.protocol import SpikeBackend
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 KEY = typer.Option(None, help="Key file (default: the published demo key).")
@@ -69,11 +74,13 @@ def verify(
     key: Path | None = KEY,
     carriers: Path | None = CARRIERS,
     backend: str = typer.Option("simulator", help="simulator or lava."),
+    lava_mode: str = LAVA_MODE,
     json: bool = JSON,
 ) -> None:
     """Test whether a bundle carries the key's watermark; exit status 1 where it is not proven."""
     from toolkit.backends.labels import EncodedLabels
     from toolkit.backends.lava import Lava
+    from toolkit.backends.lava_options import LavaOptions
     from toolkit.backends.simulator import Simulator
     from toolkit.errors import SpikeportError
 
@@ -81,10 +88,12 @@ def verify(
         raise SpikeportError(f"--backend {backend}: unknown; choose simulator or lava")
     _, opened, test, secret = _test(bundle, clean, key, carriers)
     calibrated = opened.manifest.calibrated
-    runner = Lava(opened.graph, say, calibrated) if backend == "lava" else Simulator(opened.graph)
+    runner: SpikeBackend = Simulator(opened.graph)
+    if backend == "lava":
+        runner = Lava(opened.graph, say, calibrated, LavaOptions(lava_mode))
     name = f"{backend} {opened.manifest.student_sha256[:12]}"
     evidence = test.evidence(secret, EncodedLabels(name, opened.encoder, runner))
-    entry = evidence.to_dict()
+    entry = evidence.to_dict() | {"mode": runner.mode}
     emit(entry, json)
     level = entry["key_level"]
     tell(

@@ -9,6 +9,7 @@ from typing import Any
 
 from exporters.lava import LavaNotInstalled, LavaRunError
 from toolkit.backends.lava import Lava
+from toolkit.backends.lava_options import LavaOptions
 from toolkit.backends.protocol import SpikeBackend, SpikeResult
 from toolkit.backends.simulator import Simulator
 from toolkit.backends.snntorch_reader import SnnTorchReader
@@ -49,12 +50,12 @@ def check_golden(bundle: Bundle) -> None:
 
 
 def compare_backends(
-    bundle: Bundle, folder: Path, batch: EncodedBatch, say: Callable[[str], None], *, lava: bool = True
+    bundle: Bundle, folder: Path, batch: EncodedBatch, say: Callable[[str], None], *, lava: LavaOptions | None
 ) -> Arrival:
-    """Torch and Lava against the simulator on the same sentences, every layer recorded."""
+    """Torch and Lava (unless ``None``) against the simulator on the same sentences, every layer recorded."""
     arrival = _with_torch(bundle, folder, batch, say)
     if lava:
-        _add_lava(arrival, bundle, batch, say)
+        _add_lava(arrival, bundle, batch, say, lava)
     return arrival
 
 
@@ -115,10 +116,12 @@ def _add(arrival: Arrival, bundle: Bundle, backend: SpikeBackend, batch: Encoded
     arrival.equivalence.append(entry)
 
 
-def _add_lava(arrival: Arrival, bundle: Bundle, batch: EncodedBatch, say: Callable[[str], None]) -> None:
+def _add_lava(
+    arrival: Arrival, bundle: Bundle, batch: EncodedBatch, say: Callable[[str], None], options: LavaOptions
+) -> None:
     try:
-        backend = Lava(bundle.graph, report=say, calibrated=bundle.manifest.calibrated)
-        say(f"real Lava, {len(batch)} sentences, every layer recorded")
+        backend = Lava(bundle.graph, report=say, calibrated=bundle.manifest.calibrated, options=options)
+        say(f"real Lava, {backend.mode}, {len(batch)} sentences, every layer recorded")
         _add(arrival, bundle, backend, batch)
     except LavaNotInstalled as error:
         arrival.left_out.append(left_out("Lava", error))

@@ -12,6 +12,7 @@ from typing import Any
 
 from toolkit import students
 from toolkit.backends.labels import EncodedLabels
+from toolkit.backends.lava_options import LavaOptions
 from toolkit.bundle.manifest import GRAPH_FILE
 from toolkit.bundle.reader import Bundle, open_bundle
 from toolkit.bundle.writer import write_bundle
@@ -48,7 +49,7 @@ class Clock:
         self.seconds[name] = round(time.perf_counter() - start, 2)
 
 
-def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True) -> dict[str, Any]:
+def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True, lava_mode: str = "fast") -> dict[str, Any]:
     """Lower, simulate, compare, price and test ownership; write ``out``.
 
     Args:
@@ -56,6 +57,7 @@ def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True) -> di
         data: labelled sentences (TSV) to measure accuracy on, besides the shipped ones.
         say: called with progress lines.
         lava: False leaves Lava out (the report says so).
+        lava_mode: ``stock`` or ``fast``.
 
     Returns:
         The report, as written.
@@ -81,7 +83,7 @@ def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True) -> di
     sample = [e.text for e in (*examples, *carriers)[:EQUIVALENCE_SAMPLES]]
     batch = bundle.encoder.encode([*sample, *queries])
     with clock.stage("comparing torch, simulator and Lava spike by spike"):
-        arrival = compare_backends(bundle, students.MARKED, batch, say, lava=lava)
+        arrival = compare_backends(bundle, students.MARKED, batch, say, lava=LavaOptions(lava_mode) if lava else None)
         if not lava:
             arrival.left_out.append(
                 {"what": "Lava", "why": "left out by --no-lava", "next_step": "run again without --no-lava"}

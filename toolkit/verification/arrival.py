@@ -19,7 +19,7 @@ class Verdict:
         equivalence: spikes and logits, with the first difference.
         labels, expected_labels: answers of the backend and of the reference, a label a sentence.
         witness: index of the sentence of the first difference, and the reference's run of it alone; ``None``
-            where nothing differs.
+            where nothing differs or the spikes were not compared.
     """
 
     equivalence: Equivalence
@@ -43,11 +43,13 @@ def arrives(
     *,
     part: int,
     student: str,
+    record: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verdict:
-    """Run both on ``batch``, every layer recorded, ``part`` sentences at a time.
+    """Run both on ``batch``, ``part`` sentences at a time.
 
     Args:
+        record: compare the spikes of every layer; else the logits alone.
         student: which attention the student has, for the report.
         progress: told sentences done and sentences in all.
 
@@ -59,10 +61,10 @@ def arrives(
     witness = None
     for start in range(0, len(batch), part):
         some = batch.part(slice(start, start + part))
-        want, have = reference.run(some, record=True), backend.run(some, record=True)
+        want, have = reference.run(some, record=record), backend.run(some, record=record)
         facts: dict[str, Any] = {"backend": backend.name, "version": backend.version, "mode": backend.mode}
         entries.append(compare(want, have, student=student, **facts))
-        if witness is None and (first := entries[-1].first_difference):
+        if record and witness is None and (first := entries[-1].first_difference):
             witness = start + first["sample"], _alone(want, first["sample"])
         labels += have.labels
         expected_labels += want.labels

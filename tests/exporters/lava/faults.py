@@ -28,6 +28,16 @@ def raise_at_step(model) -> None:
     model.run_spk = run_spk
 
 
+def raise_at_birth(model, notes: str) -> None:
+    """In the model's constructor, before the first step: notes are taken there."""
+
+    def __init__(self, *_arguments) -> None:
+        note(notes)
+        raise RuntimeError("fault put in by the test")
+
+    model.__init__ = __init__
+
+
 def deaf_at_step(model) -> None:
     """Hangs and ignores SIGTERM."""
     healthy = model.run_spk
@@ -41,16 +51,27 @@ def deaf_at_step(model) -> None:
     model.run_spk = run_spk
 
 
+def short_rounds() -> None:
+    """No fault: the samples of a run take several networks, one after the other."""
+    from spikeport_lava import execute
+
+    execute.ROUND = 2
+
+
+def note(path: str) -> None:
+    maps = Path("/proc/self/maps").read_text()
+    segments = sorted(set(re.findall(r"/dev/shm/psm_\w+", maps)))
+    Path(path + ".part").write_text(json.dumps({"session": os.getsid(0), "segments": segments}))
+    os.replace(path + ".part", path)
+
+
 def take_notes(path: str) -> None:
     from spikeport_lava import execute
 
     healthy = execute._run
 
     def noted(*arguments) -> None:
-        maps = Path("/proc/self/maps").read_text()
-        segments = sorted(set(re.findall(r"/dev/shm/psm_\w+", maps)))
-        Path(path + ".part").write_text(json.dumps({"session": os.getsid(0), "segments": segments}))
-        os.replace(path + ".part", path)
+        note(path)
         healthy(*arguments)
 
     execute._run = noted
@@ -62,6 +83,8 @@ def main(fault: str, notes: str, arguments: list[str]) -> int:
 
     {
         "inner": lambda: raise_at_step(delay.PyDelay),
+        "birth": lambda: raise_at_birth(delay.PyDelay, notes),
+        "rounds": short_rounds,
         "sink": lambda: raise_at_step(sinks.PyIntegerSink),
         "deaf": lambda: deaf_at_step(delay.PyDelay),
     }[fault]()

@@ -28,10 +28,11 @@ class Student:
     expansion: int = 2
     biases: int = 2
     classes: int = 3
+    window: int = 1
+    opens_at: int = 1
     weight: dict[str, Array] = field(default_factory=dict)
     bias: dict[str, Array] = field(default_factory=dict)
     threshold: dict[str, int] = field(default_factory=dict)
-    opens_at: int = 1
 
 
 def make_student(rng: np.random.Generator, *kinds: str, **sizes: int) -> Student:
@@ -40,7 +41,7 @@ def make_student(rng: np.random.Generator, *kinds: str, **sizes: int) -> Student
     d = student.width
     for block, kind in enumerate(kinds):
         for layer, out, into in (("q", d, d), ("k", d, d), ("v", d, d), ("o", d, d)):
-            _layer(student, rng, f"block{block}.{layer}", out, into)
+            _layer(student, rng, f"block{block}.{layer}", out, into * (student.window if layer in "qv" else 1))
         _layer(student, rng, f"block{block}.fc1", student.expansion * d, d)
         _layer(student, rng, f"block{block}.fc2", d, student.expansion * d)
         if kind == "ssa":
@@ -86,9 +87,14 @@ def reference(student: Student, inputs: NDArray[np.bool_]) -> tuple[Array, dict[
     residual = seen["code"]
 
     def current(name: str, signal: Array) -> Array:
-        return np.einsum("oc,stcn->ston", student.weight[name], signal) + np.einsum(
-            "or,strn->ston", student.bias[name], ones
-        )
+        weight, width = student.weight[name], signal.shape[2]
+        sums = np.einsum("or,strn->ston", student.bias[name], ones)
+        for ahead in range(weight.shape[1] // width):  # token n sees n, n + 1, ...; beyond the last there is nothing
+            seen_ahead = np.zeros_like(signal)
+            seen_ahead[..., : signal.shape[3] - ahead] = signal[..., ahead:]
+            tap = weight[:, ahead * width : (ahead + 1) * width]
+            sums = sums + np.einsum("oc,stcn->ston", tap, seen_ahead)
+        return sums
 
     def layer(name: str, signal: Array) -> Array:
         seen[name] = lif(current(name, signal), student.threshold[name])
@@ -121,10 +127,10 @@ class _Writer:
         self.edges += [(source, full) for source in sources]
         return full
 
-    def linear(self, name: str, matrix: Array, source: str) -> str:
+    def linear(self, name: str, matrix: Array, source: str, window: int = 1) -> str:
         weight = np.asarray(matrix, np.float32)
         zeros = np.zeros(len(weight), np.float32)
-        return self.add(name, TokenLinear(weight, zeros, self.student.tokens), source)
+        return self.add(name, TokenLinear(weight, zeros, self.student.tokens, window), source)
 
     def neuron(self, name: str, width: int, threshold: int, *sources: str) -> str:
         shape = (width, 1, self.student.tokens)
@@ -135,7 +141,8 @@ class _Writer:
 
     def layer(self, name: str, signal: str, valid: str) -> str:
         student = self.student
-        a = self.linear(f"{name}.weight", student.weight[name], signal)
+        window = student.window if name[-2:] in (".q", ".v") else 1
+        a = self.linear(f"{name}.weight", student.weight[name], signal, window)
         b = self.linear(f"{name}.bias", student.bias[name], valid)
         return self.neuron(name, len(student.weight[name]), student.threshold[name], a, b)
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from exporters.lava.build import build_plan
 from exporters.lava.delays import schedule
-from exporters.lava.plan import Delay, IntegerSink, Lif, Linear, Plan, SpikeSink
+from exporters.lava.plan import Plan
+from exporters.lava.processes import Delay, IntegerSink, Lif, Linear, SpikeSink, Wiring
 from tests.exporters.lava.student import make_graph, make_student
 
 
@@ -27,7 +28,7 @@ def arrivals(plan: Plan) -> dict[str, int]:
     for process in plan.processes:
         inputs = {found[c.source] for c in plan.connections if c.target == process.name}
         assert len(inputs) <= 1, f"{process.name} is fed at steps {inputs}"
-        own = 1 if isinstance(process, Linear) else process.steps if isinstance(process, Delay) else 0
+        own = 1 if isinstance(process, Linear | Wiring) else process.steps if isinstance(process, Delay) else 0
         found[process.name] = own + (inputs.pop() if inputs else 0)
     return found
 

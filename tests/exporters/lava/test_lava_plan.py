@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from exporters.lava.build import build_plan
+from exporters.lava.explain import explain
 from exporters.lava.files import read_plan, write_plan
-from exporters.lava.plan import FORMAT, KINDS, Lif, Linear, Plan, PlanError, explain
+from exporters.lava.plan import FORMAT, Plan, PlanError
+from exporters.lava.processes import KINDS, FastLinear, Lif, Linear
 from exporters.nir.graph import TIE_MARGIN, Graph, Neuron, Node, Pool, TokenLinear, layer_name
 from tests.exporters.lava.student import make_graph, make_student
 
@@ -61,7 +63,7 @@ def test_fixed_point_facts_follow_the_published_mapping(graph: Graph) -> None:
     q, synapse = by_name["block0.q"], by_name["block0.q.weight"]
     assert isinstance(q, Lif) and isinstance(synapse, Linear)
     assert (q.vth, q.limit, synapse.weight_exp) == (799, 16384, 2)
-    assert by_name["readout.weight"] == Linear("readout.weight", 8, 3, 0)
+    assert by_name["readout.weight"] == FastLinear("readout.weight", 8, 3, 0)
     ssa = make_student(np.random.default_rng(5), "ssa", width=8, tokens=4, steps=4, heads=2)
     ssa.threshold["block0.attention"] = 5
     attention = next(p for p in build_plan(make_graph(ssa)).processes if p.name == "block0.attention")

@@ -17,7 +17,8 @@ import pytest
 from exporters.lava.build import build_plan
 from exporters.lava.files import write_plan
 from exporters.lava.launch import LavaRunError, run
-from exporters.lava.plan import Lif, Plan
+from exporters.lava.plan import Plan
+from exporters.lava.processes import Lif
 from exporters.nir.graph import TIE_MARGIN, Graph, Input, Neuron, Output, Pool, TokenLinear
 from tests.exporters.lava.student import lif, make_graph, make_inputs, make_student, reference
 
@@ -124,11 +125,26 @@ def tiny() -> tuple[Plan, np.ndarray]:
     return build_plan(graph), inputs
 
 
-@pytest.mark.parametrize("fault", ["inner", "sink"])
+def test_several_rounds_give_the_samples_in_order(lava_python: Path, tmp_path: Path) -> None:
+    """Three networks of two samples each, in one run of the runtime."""
+    graph, (first, second), inputs = tiny_graph(np.random.default_rng(8), copies=1)
+    result = run(graph, inputs, python=faulty_python(tmp_path, lava_python, "rounds"))
+    code = lif(np.einsum("oc,stcn->ston", first, inputs.astype(np.int64)), THRESHOLD)
+    layer = lif(np.einsum("oc,stcn->ston", first, code), THRESHOLD)
+    assert len({sample.tobytes() for sample in layer}) == len(layer) == 6
+    assert np.array_equal(result.spikes["code"], code) and np.array_equal(result.spikes["layer0"], layer)
+    assert np.array_equal(result.logits, np.einsum("oc,stcn->ston", second, code + layer))
+    assert traces(tmp_path) == ([], [])
+
+
+@pytest.mark.parametrize("fault", ["inner", "sink", "birth"])
 def test_a_model_that_raises_ends_the_run(
     fault: str, tiny: tuple[Plan, np.ndarray], lava_python: Path, tmp_path: Path
 ) -> None:
-    """Status 1 and not the time limit: the run ends by itself, with the cause."""
+    """Lava's three places: a step of a process with a downstream, a step of a sink, a model's constructor.
+
+    Status 1 and not the time limit: the run ends by itself, with the cause.
+    """
     with pytest.raises(LavaRunError, match=r"status 1: process .*fault put in by the test") as error:
         run(*tiny, python=faulty_python(tmp_path, lava_python, fault), timeout=300)
     assert "\n" not in str(error.value)

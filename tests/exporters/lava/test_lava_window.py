@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from exporters.lava.build import build_plan
+from exporters.lava.explain import explain
 from exporters.lava.files import read_plan, write_plan
-from exporters.lava.plan import Lif, Linear, PlanError, explain
+from exporters.lava.plan import PlanError
+from exporters.lava.processes import FastLinear, Lif, Linear
 from exporters.nir.graph import TIE_MARGIN, Graph, Input, Neuron, Node, Output, TokenLinear
 
 TOKENS, WIDTH = 4, 3
@@ -42,7 +44,8 @@ def chain(weight: np.ndarray, window: int) -> Graph:
 def test_a_wide_linear_keeps_its_channels_and_is_bounded_over_all_its_tokens(tmp_path: Path) -> None:
     weight = 2 * np.random.default_rng(0).integers(-9, 9, (WIDTH, 3 * WIDTH))
     plan = build_plan(chain(weight, 3))
-    assert Linear("local.weight", WIDTH, WIDTH, 2, 3) in plan.processes
+    assert FastLinear("local.weight", WIDTH, WIDTH, 2, 3) in plan.processes
+    assert Linear("local.weight", WIDTH, WIDTH, 2, 3) in build_plan(chain(weight, 3), mode="stock").processes
     np.testing.assert_array_equal(plan.weights["local.weight"], weight)
     (local,) = (p for p in plan.processes if isinstance(p, Lif) and p.name == "local")
     assert local.bound == max(weight.clip(min=0).sum(1).max(), (-weight).clip(min=0).sum(1).max())
@@ -62,7 +65,7 @@ def runtime() -> ModuleType:
 
 
 def test_a_plan_from_before_windows_is_token_wise_and_a_wide_one_must_fit_its_weights(tmp_path: Path) -> None:
-    write_plan(build_plan(chain(2 * np.ones((WIDTH, WIDTH)), 1)), tmp_path)
+    write_plan(build_plan(chain(2 * np.ones((WIDTH, WIDTH)), 1), mode="stock"), tmp_path)
     content = json.loads((tmp_path / "plan.json").read_text())
     for process in content["processes"]:
         process.pop("window", None)

@@ -1,4 +1,4 @@
-"""``python -m spikeport_lava --plan DIR --inputs in.npz --out out.npz [--record]``."""
+"""``python -m spikeport_lava --plan DIR --inputs in.npz --out out.npz [--record] [--one-process]``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import tempfile
 import traceback
 from pathlib import Path
 
-import numpy as np
-
 from spikeport_lava.guard import Watchdog, abort, end_children_on_signal, say
 from spikeport_lava.plan import InputError, read_plan
 
@@ -26,6 +24,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--inputs", type=Path, required=True, help="NPZ with `spikes`, bool (S, T, D+1, N)")
     parser.add_argument("--out", type=Path, required=True, help="NPZ to write")
     parser.add_argument("--record", action="store_true", help="write the spikes of every layer too")
+    parser.add_argument("--one-process", action="store_true", help="the same process models without their processes")
     parser.add_argument("--time-limit", type=float, default=0.0, help="seconds; 0 for none")
     parser.add_argument("--end-with-parent", action="store_true", help="stop when the calling process ends")
     return parser.parse_args(arguments)
@@ -34,27 +33,20 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def run(options: argparse.Namespace, scratch: Path) -> None:
     """Reads, runs, writes; files appear under their final name only when complete."""
     from spikeport_lava.execute import execute, make_files
-    from spikeport_lava.results import collect
+    from spikeport_lava.inputs import SpikeReader
+    from spikeport_lava.results import write_results
 
     plan = read_plan(options.plan)
-    spikes = read_spikes(options.inputs)
     watchdog = Watchdog(options.time_limit, scratch, os.getppid() if options.end_with_parent else 0)
-    files = make_files(plan, options.record, len(spikes) * plan.steps, scratch)
-    watchdog.start()
-    execute(plan, spikes, files, watchdog)
+    with SpikeReader(options.inputs, plan) as inputs:
+        files = make_files(plan, options.record, inputs.samples * plan.steps, scratch)
+        watchdog.start()
+        execute(plan, inputs, files, watchdog, one_process=options.one_process)
     partial = options.out.with_name(options.out.name + ".part")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, **collect(plan, files, len(spikes)))
+    executor = "one-process" if options.one_process else "multi-process"
+    facts = {"executor": executor, "inputs_sha256": inputs.digest.hexdigest()}
+    write_results(partial, plan, files, inputs.samples, facts)
     partial.replace(options.out)
-
-
-def read_spikes(path: Path) -> np.ndarray:
-    """The array ``spikes`` of an NPZ file."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return archive["spikes"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: no NPZ file with an array `spikes` ({error})") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,9 +1,15 @@
-"""Streams samples through the network of a plan: samples back to back, every T steps one."""
+"""Streams samples through the network of a plan: samples back to back, every T steps one.
+
+A round holds at most ``ROUND`` samples, for Lava's source keeps its whole stream in memory; a network is started
+for each round. Within one there is no gap between samples.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
@@ -12,21 +18,17 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from spikeport_lava.guard import Watchdog, abort, say
+from spikeport_lava.inputs import SpikeReader
 from spikeport_lava.network import build_network
-from spikeport_lava.plan import InputError, Plan
+from spikeport_lava.one_process import build_models, step
+from spikeport_lava.plan import Plan
 
+ROUND = 512
 REPORTS = 10
 
 
 def make_stream(spikes: np.ndarray, plan: Plan) -> np.ndarray:
-    """The samples (S, T, D + 1, N) back to back, int32 (N * (D + 1), S * T + latency), token-major.
-
-    Raises:
-        InputError: if the shape or type does not fit the plan.
-    """
-    expected = (plan.steps, plan.channels, plan.tokens)
-    if spikes.ndim != 4 or spikes.shape[1:] != expected or spikes.dtype != np.bool_ or not len(spikes):
-        raise InputError(f"spikes: {spikes.dtype} {spikes.shape}, this plan needs bool (samples, *{expected})")
+    """The samples (S, T, D + 1, N) back to back, int32 (N * (D + 1), S * T + latency), token-major."""
     rows = spikes.transpose(3, 2, 0, 1).reshape(plan.tokens * plan.channels, -1)
     stream = np.zeros((rows.shape[0], rows.shape[1] + plan.latency), np.int32)
     stream[:, : rows.shape[1]] = rows
@@ -50,23 +52,70 @@ def make_files(plan: Plan, record: bool, steps: int, folder: Path) -> dict[str, 
     return files
 
 
-def execute(plan: Plan, spikes: np.ndarray, files: dict[str, Path], watchdog: Watchdog) -> None:
-    """Runs all samples; the sinks' files are filled when it returns.
+def execute(
+    plan: Plan, inputs: SpikeReader, files: dict[str, Path], watchdog: Watchdog, *, one_process: bool = False
+) -> None:
+    """Runs all samples; the sinks' files fill as it goes and are full when it returns.
 
     Args:
-        spikes: bool (S, T, D + 1, N).
         files: from :func:`make_files`.
         watchdog: a running one; it ends the program if a process fails.
+        one_process: run the same process models here and not in a process each.
     """
-    stream = make_stream(spikes, plan)
-    samples = len(spikes)
-    started = time.monotonic()
-    processes = build_network(plan, stream, files, samples * plan.steps)
-    sink = processes[next(s["name"] for s in plan.processes if s["kind"] == "integer_sink")]
-    _start(sink, watchdog)
-    say(f"{len(processes)} Lava processes started in {time.monotonic() - started:.1f} s")
+    run = _run_here if one_process else _run_apart
+    for first in range(0, inputs.samples, ROUND):
+        count = min(ROUND, inputs.samples - first)
+        stream = make_stream(inputs.read(count), plan)
+        started = time.monotonic()
+        rows = range(first * plan.steps, (first + count) * plan.steps)
+        processes = build_network(plan, stream, files, rows)
+        sink = processes[next(s["name"] for s in plan.processes if s["kind"] == "integer_sink")]
+        progress = _Progress(plan, first, inputs.samples, len(processes), started)
+        run(sink, stream.shape[1], plan.steps * max(1, -(-count // REPORTS)), progress, watchdog)
+
+
+class _Progress:
+    """Tells of the start, and then of samples finished."""
+
+    def __init__(self, plan: Plan, first: int, samples: int, processes: int, started: float) -> None:
+        self.plan, self.first, self.samples, self.processes = plan, first, samples, processes
+        self.started = started
+
+    def begin(self) -> None:
+        say(f"{self.processes} Lava processes started in {time.monotonic() - self.started:.1f} s")
+        self.started = time.monotonic()
+
+    def at(self, done: int) -> None:
+        finished = self.first + max(0, done - self.plan.latency) // self.plan.steps
+        rate = 1e3 * (time.monotonic() - self.started) / done
+        say(f"{finished}/{self.samples} samples, {rate:.1f} ms per step")
+
+
+def _chunks(total: int, chunk: int, advance: Callable[[int], object], progress: _Progress) -> None:
+    done = 0
+    while done < total:
+        count = min(chunk, total - done)
+        advance(count)
+        done += count
+        progress.at(done)
+
+
+def _run_here(sink: AbstractProcess, total: int, chunk: int, progress: _Progress, _watchdog: Watchdog) -> None:
+    models = build_models(sink)
+    progress.begin()
+    _chunks(total, chunk, lambda count: step(models, count), progress)
+
+
+def _run_apart(sink: AbstractProcess, total: int, chunk: int, progress: _Progress, watchdog: Watchdog) -> None:
     try:
-        _run(sink, plan, stream.shape[1], samples)
+        _start(sink, watchdog)
+    except Exception:  # of a model's constructor, or of Lava's compiler
+        if watchdog.has_failure():
+            abort(watchdog.cause(), watchdog.scratch)
+        raise
+    progress.begin()
+    try:
+        _run(sink, total, chunk, progress)
     except RuntimeError:  # Lava names neither process nor cause
         abort(watchdog.cause(), watchdog.scratch)
     watchdog.watch((), ())
@@ -76,18 +125,26 @@ def execute(plan: Plan, spikes: np.ndarray, files: dict[str, Path], watchdog: Wa
 def _start(process: AbstractProcess, watchdog: Watchdog) -> None:
     executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
     names = [p.name for p, b in executable.proc_builders.items() if isinstance(b, PyProcessBuilder)]
+    watchdog.watch(_Actors(process), names)
     process.create_runtime(executable=executable)
-    # lava-nc is pinned to one version: this is its only list of child processes
-    watchdog.watch(process.runtime._messaging_infrastructure.actors, names)
 
 
-def _run(process: AbstractProcess, plan: Plan, total: int, samples: int) -> None:
-    chunk = plan.steps * max(1, -(-samples // REPORTS))
-    started, done = time.monotonic(), 0
-    while done < total:
-        count = min(chunk, total - done)
-        process.run(condition=RunSteps(num_steps=count))
-        done += count
-        finished = max(0, done - plan.latency) // plan.steps
-        rate = 1e3 * (time.monotonic() - started) / done
-        say(f"{finished}/{samples} samples, {rate:.1f} ms per step")
+class _Actors(Sequence):
+    """Lava's child processes as they start; lava-nc is pinned to one version, this is its only list of them."""
+
+    def __init__(self, process: AbstractProcess) -> None:
+        self.process = process
+
+    def _started(self) -> list[Any]:
+        runtime = getattr(self.process, "_runtime", None)
+        return list(getattr(getattr(runtime, "_messaging_infrastructure", None), "_actors", ()))
+
+    def __getitem__(self, index: int) -> Any:
+        return self._started()[index]
+
+    def __len__(self) -> int:
+        return len(self._started())
+
+
+def _run(process: AbstractProcess, total: int, chunk: int, progress: _Progress) -> None:
+    _chunks(total, chunk, lambda count: process.run(condition=RunSteps(num_steps=count)), progress)

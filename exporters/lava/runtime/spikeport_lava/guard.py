@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 3.0
+_leaving = threading.RLock()
 
 
 def say(message: str) -> None:
@@ -30,6 +31,7 @@ def abort(message: str, scratch: Path | None = None, status: int = 1) -> NoRetur
 
     Python's resource tracker, which is no such child, then releases their shared memory.
     """
+    _leaving.acquire()  # once: the watchdog and the main thread may both notice; a signal's handler may enter again
     say(f"error: {message}")
     for end in (multiprocessing.Process.terminate, multiprocessing.Process.kill):
         for child in multiprocessing.active_children():
@@ -90,7 +92,7 @@ class Watchdog(threading.Thread):
 
     def run(self) -> None:
         while True:
-            if self._any_ended() and self.actors:
+            if self._any_ended() and self.actors:  # asked after: a watch that was ended meanwhile does not count
                 abort(self.cause(), self.scratch)
             if self.parent and os.getppid() != self.parent:
                 abort(f"process {self.parent}, which started this run, has ended", self.scratch)
@@ -106,6 +108,11 @@ class Watchdog(threading.Thread):
             return bool(wait([actor.sentinel for actor in self.actors], timeout=POLL_SECONDS))
         except (OSError, ValueError):
             return True
+
+    def has_failure(self) -> bool:
+        """Whether a watched process has reported an exception."""
+        time.sleep(POLL_SECONDS)  # it travels by a pipe of its own
+        return any(_exception(actor) is not None for actor in self.actors)
 
     def cause(self) -> str:
         """Which watched process raised what; its traceback goes to standard error."""

@@ -18,6 +18,11 @@ FORMAT = "spikeport.lava-plan/1"
 FIELDS: dict[str, tuple[str, ...]] = {
     "source": ("channels",),
     "linear": ("inputs", "outputs", "weight_exp"),
+    "fast_linear": ("inputs", "outputs", "weight_exp"),
+    "wiring": ("inputs", "outputs", "width", "heads", "columns", "channel", "weight", "weight_exp"),
+    "gate": ("size", "count", "delay"),
+    "product": ("size", "delay"),
+    "graded": ("size", "delay"),
     "lif": ("channels", "vth", "reset_interval", "reset_offset", "delay"),
     "ssa": ("width", "heads", "exponent", "delay"),
     "sdsa": ("width", "threshold", "valid_channels", "valid_channel", "delay"),
@@ -25,8 +30,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "spike_sink": ("channels", "delay"),
     "integer_sink": ("channels", "delay"),
 }
-DEFAULTS: dict[str, dict[str, int]] = {"linear": {"window": 1}}  # fields that older plans lack
-LIMITS = {"vth": 131_071, "weight_exp": 7, "exponent": 7}
+WEIGHTED = ("linear", "fast_linear")
+DEFAULTS: dict[str, dict[str, int]] = {kind: {"window": 1} for kind in WEIGHTED}  # fields that older plans lack
+LIMITS = {"vth": 131_071, "weight_exp": 7, "exponent": 7, "weight": 255, "count": 2048}
 
 
 class InputError(ValueError):
@@ -43,6 +49,8 @@ class Plan:
         processes: one dictionary each, with ``kind``, ``name`` and the integers of ``FIELDS``.
         connections: (source process, target process, port of the target).
         weights: int (out, window * in) for each linear process.
+        mode: ``stock`` or ``fast``, how the plan was made.
+        graph_sha256: of the NIR file that it was made from; empty where that is not known.
     """
 
     steps: int
@@ -53,6 +61,8 @@ class Plan:
     processes: list[dict[str, Any]]
     connections: list[tuple[str, str, str]]
     weights: dict[str, np.ndarray]
+    mode: str = "fast"
+    graph_sha256: str = ""
 
 
 def read_plan(folder: Path) -> Plan:
@@ -74,7 +84,8 @@ def read_plan(folder: Path) -> Plan:
         _check_process(process, weights)
     connections = [(a, b, port) for a, b, port in raw["connections"]]
     _check_connections(connections, {p["name"] for p in raw["processes"]})
-    return Plan(**sizes, processes=raw["processes"], connections=connections, weights=weights)
+    texts = {key: str(raw[key]) for key in ("mode", "graph_sha256") if key in raw}
+    return Plan(**sizes, processes=raw["processes"], connections=connections, weights=weights, **texts)
 
 
 def _integer(values: dict[str, Any], key: str, owner: str) -> int:
@@ -94,7 +105,7 @@ def _check_process(process: dict[str, Any], weights: dict[str, np.ndarray]) -> N
         value = _integer(process, key, name)
         if value > LIMITS.get(key, 2**31 - 1):
             raise InputError(f"{name}: {key} is {value}, the limit is {LIMITS[key]}")
-    if kind == "linear":
+    if kind in WEIGHTED:
         expected = (process["outputs"], process["window"] * process["inputs"])
         if name not in weights or weights[name].shape != expected or weights[name].dtype.kind != "i":
             raise InputError(f"{name}: weights.npz has no integer matrix of shape {expected} of this name")

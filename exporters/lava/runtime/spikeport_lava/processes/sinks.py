@@ -22,21 +22,21 @@ class SpikeSink(AbstractProcess):
 
     Args:
         size: number of signals.
-        path: an existing file of ``steps`` rows of ceil(size / 8) bytes.
+        path: an existing file of rows of ceil(size / 8) bytes.
         delay: time steps to skip, the layer's delay behind the input.
-        steps: rows to write after that.
+        first, steps: the row to begin with, and how many to write.
     """
 
-    def __init__(self, *, size: int, path: str, delay: int, steps: int, name: str) -> None:
-        super().__init__(size=size, path=path, delay=delay, steps=steps, name=name)
+    def __init__(self, *, size: int, path: str, delay: int, first: int, steps: int, name: str) -> None:
+        super().__init__(size=size, path=path, delay=delay, first=first, steps=steps, name=name)
         self.a_in = InPort(shape=(size,))
 
 
 class IntegerSink(AbstractProcess):
     """Writes int32 values, one row of ``size`` a time step; arguments as for :class:`SpikeSink`."""
 
-    def __init__(self, *, size: int, path: str, delay: int, steps: int, name: str) -> None:
-        super().__init__(size=size, path=path, delay=delay, steps=steps, name=name)
+    def __init__(self, *, size: int, path: str, delay: int, first: int, steps: int, name: str) -> None:
+        super().__init__(size=size, path=path, delay=delay, first=first, steps=steps, name=name)
         self.a_in = InPort(shape=(size,))
 
 
@@ -55,10 +55,11 @@ class AbstractPySink(PyLoihiProcessModel):
             self.rows[row] = self.encode(data)
 
     def open_rows(self) -> np.ndarray:
-        """The file as an array with one row a step."""
-        sample = self.encode(np.zeros(self.proc_params.get("size"), np.int32))
-        shape = (self.proc_params.get("steps"), sample.size)
-        return np.memmap(self.proc_params.get("path"), dtype=sample.dtype, mode="r+", shape=shape)
+        """The part of the file that is to be filled, as an array with one row a step."""
+        get = self.proc_params.get
+        sample = self.encode(np.zeros(get("size"), np.int32))
+        offset = get("first") * sample.nbytes
+        return np.memmap(get("path"), sample.dtype, mode="r+", offset=offset, shape=(get("steps"), sample.size))
 
     def encode(self, data: np.ndarray) -> np.ndarray:
         """One row of the file."""
