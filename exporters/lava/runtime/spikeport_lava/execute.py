@@ -63,7 +63,7 @@ def execute(plan: Plan, spikes: np.ndarray, files: dict[str, Path], watchdog: Wa
     started = time.monotonic()
     processes = build_network(plan, stream, files, samples * plan.steps)
     sink = processes[next(s["name"] for s in plan.processes if s["kind"] == "integer_sink")]
-    _start(sink, watchdog)
+    start(sink, watchdog)
     say(f"{len(processes)} Lava processes started in {time.monotonic() - started:.1f} s")
     try:
         _run(sink, plan, stream.shape[1], samples)
@@ -73,7 +73,8 @@ def execute(plan: Plan, spikes: np.ndarray, files: dict[str, Path], watchdog: Wa
     sink.stop()
 
 
-def _start(process: AbstractProcess, watchdog: Watchdog) -> None:
+def start(process: AbstractProcess, watchdog: Watchdog) -> None:
+    """Starts the network that ``process`` belongs to, every child of it watched."""
     executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
     names = [p.name for p, b in executable.proc_builders.items() if isinstance(b, PyProcessBuilder)]
     process.create_runtime(executable=executable)
