@@ -94,5 +94,5 @@ def _read(path: Path, seconds: float) -> NetxResult:
             shape = tuple(int(n) for n in archive[f"shape/{layer}"])
             bits = np.unpackbits(archive[f"spikes/{layer}"], axis=-1, count=int(np.prod(shape)))
             spikes.append(bits.reshape(*bits.shape[:2], *shape).view(np.bool_))
-        sums = archive["sums"] if "sums" in archive else None
+        sums = archive.get("sums")
         return NetxResult(spikes, sums, json.loads(str(archive["versions"])), seconds)

@@ -127,7 +127,9 @@ def _check_range(layer: Layer, exponent: int, steps: int, relays: bool) -> None:
         )
     bound = max(layer.bound, 2 * layer.threshold if relays else 0)
     if bound > limit:
-        raise LavaDlError(f"{layer.node}: sums may reach {bound}, the limit is {limit}; lower its threshold and weights")
+        raise LavaDlError(
+            f"{layer.node}: sums may reach {bound}, the limit is {limit}; lower its threshold and weights"
+        )
 
 
 def _layer(layer: Layer, exponent: int, entering: int, leaving: int) -> NetLayer:

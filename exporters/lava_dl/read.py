@@ -147,7 +147,9 @@ def _conv(
     if bias is not None and len(bias) != shape[0]:
         raise LavaDlError(f"{name}: bias of {len(bias)} values, needs one for each of {shape[0]} channels")
     sizes = {key: _pair(group[key][()]) for key in ("stride", "padding", "dilation")}
-    return Entry(index, "conv", shape, weight, bias, convolution=sizes | {"groups": int(group["groups"][()])}, neuron=neuron)
+    return Entry(
+        index, "conv", shape, weight, bias, convolution=sizes | {"groups": int(group["groups"][()])}, neuron=neuron
+    )
 
 
 def _neuron(group: Any, name: str) -> Cuba:
@@ -177,7 +179,9 @@ def _delay(group: Any, name: str, weight: Integers) -> tuple[Integers | None, st
     """Delays of the outputs, or of the inputs where only their number fits (as netx decides)."""
     delay = np.atleast_1d(_integers(group["delay"][()], "delay", name))
     if delay.min() < 0 or delay.max() > LONGEST_DELAY:
-        raise LavaDlError(f"{name}: delay {delay[np.abs(delay).argmax()]}, netx holds 0..{LONGEST_DELAY}; train it again")
+        raise LavaDlError(
+            f"{name}: delay {delay[np.abs(delay).argmax()]}, netx holds 0..{LONGEST_DELAY}; train it again"
+        )
     if not delay.any():
         return None, ""
     if delay.size == 1:

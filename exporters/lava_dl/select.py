@@ -104,7 +104,9 @@ class _Selection:
         """Name the first node on any way from ``first`` to ``last`` that is no linear and no neuron."""
         before = self._reach(last, self.graph.sources)
         if first and first not in before:
-            raise LavaDlError(f"{last}: does not follow {first}; name two layers of one sequence, the earlier one first")
+            raise LavaDlError(
+                f"{last}: does not follow {first}; name two layers of one sequence, the earlier one first"
+            )
         on_the_way = before & self._reach(first or self.graph.input, self.graph.targets)
         for name in sorted(on_the_way):
             node = self.graph.nodes[name]

@@ -1,4 +1,4 @@
-"""``python -m spikeport_lava.netx --net FILE.net --inputs in.npz --out out.npz``: lava-dl's own reader, in real Lava."""
+"""``python -m spikeport_lava.netx --net FILE.net --inputs in.npz --out out.npz``: netx, in real Lava."""
 
 from __future__ import annotations
 

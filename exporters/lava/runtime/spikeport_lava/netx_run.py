@@ -51,7 +51,9 @@ def execute(options: argparse.Namespace, inputs: np.ndarray, scratch: Path, watc
     source = RingBuffer(data=stream)
     source.s_out.connect(port)
     rows = samples * steps
-    sinks = {f"spikes/{i}": _sink(SpikeSink, network.layers[i].neuron.s_out, scratch, i, delay, rows) for i, delay in enumerate(delays)}
+    sinks = {}
+    for i, delay in enumerate(delays):
+        sinks[f"spikes/{i}"] = _sink(SpikeSink, network.layers[i].neuron.s_out, scratch, i, delay, rows)
     if options.sums:
         last = network.layers[-1].synapse.a_out
         sinks["sums"] = _sink(IntegerSink, last, scratch, len(delays), delays[-1], rows)

@@ -1,0 +1,47 @@
+"""``spikeport import lava-dl``: a lava-dl network file as a NIR file of stock nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from toolkit.cli.io import emit, tell
+
+
+def import_lava_dl(
+    net: Path = typer.Argument(help="Network file that lava-dl exported, NAME.net."),
+    out: Path = typer.Option(..., help="NIR file to write."),
+    layers: int | None = typer.Option(None, min=1, help="Read only so many entries of the file."),
+    json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Write a .net file's dense and convolution layers as stock NIR nodes, and say how far they are exact."""
+    import nir
+
+    from exporters.lava_dl.to_nir import DT, import_net
+
+    found = import_net(net, layers)
+    nir.write(out, found.graph)
+    emit(
+        {
+            "graph": str(out),
+            "nodes": list(found.graph.nodes),
+            "neurons": found.neurons,
+            "dt": DT,
+            "transform": found.transform,
+            "exact_steps": found.exact_steps,
+            "exact_reason": found.reason,
+        },
+        json,
+    )
+    tell(f"{out}: {len(found.neurons)} layers of neurons, dt {DT:g} s")
+    if found.transform is not None:
+        tell(f"its input is a current: a host makes it as {found.transform['weight']} x + {found.transform['bias']}")
+    how = "simulate_nir(..., arithmetic='loihi2') computes in netx's integers"
+    if found.exact_steps is None:
+        tell(f"NIR's real-valued equations are proved to give netx's spikes: {found.reason}")
+    else:
+        tell(
+            f"NIR's real-valued equations are proved to give netx's spikes for {found.exact_steps} steps: {found.reason}"
+        )
+        tell(f"for longer runs {how}")
