@@ -1,4 +1,4 @@
-"""A lava-dl ``.net`` file as plain data: every entry that netx runs, or the first that it or NIR does not hold, by name.
+"""A lava-dl ``.net`` file as plain data: every entry that netx runs, or the first that is not held, by name.
 
 Where netx passes over something that a file says (refractory delays, graded spikes, weight exponents, delays of a
 convolution), the file means another network than netx runs: it is refused rather than read either way.
@@ -47,7 +47,7 @@ class Entry:
         shape: of what leaves, (C,) or (C, H, W); of a flatten, empty.
         weight: (out, in) or (out, in / groups, kH, kW).
         bias: (out,), added to v at each step; None without.
-        delay: steps by which each output (``delayed`` "out") or input ("in") of a dense layer comes later; None without.
+        delay: steps by which each output (``delayed`` "out") or input ("in") of a dense layer comes later.
         delayed: which of the two.
         convolution: stride, padding and dilation as (H, W), and groups.
         neuron: None for an input without neurons, a flatten, and a dense layer that only adds up.
@@ -146,7 +146,7 @@ def _conv(
         raise LavaDlError(f"{name}: delays up to {np.max(group['delay'][()]):g}, which netx passes over; train without")
     if bias is not None and len(bias) != shape[0]:
         raise LavaDlError(f"{name}: bias of {len(bias)} values, needs one for each of {shape[0]} channels")
-    sizes = {key: _pair(group[key][()]) for key in ("stride", "padding", "dilation")}
+    sizes: dict[str, Any] = {key: _pair(group[key][()]) for key in ("stride", "padding", "dilation")}
     return Entry(
         index, "conv", shape, weight, bias, convolution=sizes | {"groups": int(group["groups"][()])}, neuron=neuron
     )

@@ -84,7 +84,7 @@ def _proved(entries: list[Entry]) -> tuple[int | None, str]:
     """The fewest exact steps of any layer, and why."""
     found: tuple[int | None, str] = (None, "no decay rounds and no membrane clips, however long a run is")
     for entry in entries:
-        if entry.neuron is None and not (entry.kind == "dense"):
+        if entry.neuron is None and entry.kind != "dense":
             continue
         proof = exactness(entry)
         if overflows(entry, proof.bound):
@@ -210,7 +210,7 @@ def _neurons(entry: Entry, neuron: Cuba, shape: tuple[int, ...]) -> nir.NIRNode:
         return nir.LIF(tau=full(DT * UNITY / decay), r=full(UNITY / decay), v_leak=full(0.0), **fires)
     if not decay:
         raise LavaDlError(
-            f"{entry.name}: iDecay {neuron.current_decay} with vDecay 0, a current that fades into a membrane that does "
+            f"{entry.name}: iDecay {neuron.current_decay} with vDecay 0, a fading current into a membrane that does "
             "not; NIR has no such neuron"
         )
     bias = np.zeros(shape) if entry.bias is None else np.broadcast_to(_over(entry.bias, shape), shape)
@@ -236,7 +236,7 @@ def _over(bias: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.float64
 
 def _delays(entry: Entry) -> NDArray[np.float64]:
     assert entry.delay is not None
-    return entry.delay * DT
+    return entry.delay.astype(np.float64) * DT
 
 
 def _flatten(shape: tuple[int, ...]) -> nir.Flatten:

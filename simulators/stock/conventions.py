@@ -42,6 +42,6 @@ class Conventions:
                 raise StockGraphError(f"{key} {getattr(self, key)!r}: choose one of {', '.join(allowed)}")
         if self.arithmetic == "loihi2" and (self.current, self.start) != ("new", "zero"):
             raise StockGraphError(
-                f"arithmetic 'loihi2' with current {self.current!r} and start {self.start!r}: Lava has 'new' and 'zero'; "
+                f"arithmetic 'loihi2' with current {self.current!r} and start {self.start!r}: Lava has 'new', 'zero'; "
                 "leave them"
             )

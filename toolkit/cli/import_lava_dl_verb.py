@@ -41,7 +41,6 @@ def import_lava_dl(
     if found.exact_steps is None:
         tell(f"NIR's real-valued equations are proved to give netx's spikes: {found.reason}")
     else:
-        tell(
-            f"NIR's real-valued equations are proved to give netx's spikes for {found.exact_steps} steps: {found.reason}"
-        )
+        tell(f"NIR's real-valued equations are proved to give netx's spikes for {found.exact_steps} steps only")
+        tell(found.reason)
         tell(f"for longer runs {how}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,8 @@ def check_net(
     for index, (layer, source) in enumerate(zip(net.layers, net.chain.layers, strict=True)):
         if source.threshold is None:
             assert there.sums is not None
-            found, wanted = there.sums, here.logits.numpy()
+            found: NDArray[Any] = there.sums
+            wanted: NDArray[Any] = here.logits.numpy()
         else:
             found, wanted = there.spikes[index], here.spikes[layer_name(source.node)].numpy()
         found = found[:, :, : layer.channels].reshape(wanted.shape)
