@@ -12,7 +12,8 @@ as it is, and wraps its sums at 2^23, far beyond ``2^e |I| <= 2^16``. A dense la
 bits and holds it only where it fits.
 
 The readout has no neuron in the graph and must have one in the file. As slayer does for its last layer, it gets one
-that never fires: v adds up 64 times the sums over the T steps (vDecay 0), and the threshold is the largest there is.
+that never fires, with the largest threshold there is: v adds up 64 times the sums over the T steps (vDecay 0), or,
+where that might reach the threshold, holds 64 times the sum of the step (vDecay 4096, as netx's own default).
 """
 
 from __future__ import annotations
@@ -74,6 +75,13 @@ class Net:
     layers: tuple[NetLayer, ...]
 
     @property
+    def readout(self) -> str:
+        """What v of the last layer is, in 64ths: ``"sum over steps"``, ``"sum of the step"``, or nothing of use."""
+        if self.chain.layers[-1].threshold is not None:
+            return ""
+        return "sum of the step" if self.layers[-1].voltage_decay else "sum over steps"
+
+    @property
     def message_bits(self) -> int:
         """Of the input: 0 for spikes, 8 for small integers."""
         return 0 if self.chain.largest <= 1 else 8
@@ -94,7 +102,7 @@ def form(chain: Chain) -> Net:
     layers = []
     for index, layer in enumerate(chain.layers):
         _check_range(layer, exponent, chain.steps, relays=bool(copies[index + 1]))
-        layers.append(_layer(layer, exponent, copies[index], copies[index + 1]))
+        layers.append(_layer(layer, exponent, chain.steps, copies[index], copies[index + 1]))
     flat = chain.tokens == 1 and all(dense_fault(layer.weight[:, 0]) is None for layer in layers)
     return Net(chain, "dense" if flat else "conv", exponent, copies[0], tuple(layers))
 
@@ -113,10 +121,9 @@ def _valid_copies(chain: Chain) -> list[int]:
 
 def _check_range(layer: Layer, exponent: int, steps: int, relays: bool) -> None:
     if layer.threshold is None:
-        if layer.bound * steps > VTH_LIMIT:
+        if layer.bound > VTH_LIMIT:
             raise LavaDlError(
-                f"{layer.node}: sums over {steps} steps may reach {layer.bound * steps}, the limit is {VTH_LIMIT}; "
-                "lower the readout's weights"
+                f"{layer.node}: sums may reach {layer.bound}, the limit is {VTH_LIMIT}; lower the readout's weights"
             )
         return
     vth, limit = (layer.threshold << (1 + exponent)) - 1, 2 ** (16 - exponent)
@@ -132,7 +139,7 @@ def _check_range(layer: Layer, exponent: int, steps: int, relays: bool) -> None:
         )
 
 
-def _layer(layer: Layer, exponent: int, entering: int, leaving: int) -> NetLayer:
+def _layer(layer: Layer, exponent: int, steps: int, entering: int, leaving: int) -> NetLayer:
     """Weights with columns for ``entering`` copies of the valid train and rows for ``leaving`` ones."""
     out = len(layer.weight)
     taps = layer.weight.reshape(out, layer.window, -1)
@@ -141,7 +148,8 @@ def _layer(layer: Layer, exponent: int, entering: int, leaving: int) -> NetLayer
     columns = weight[:, 0, taps.shape[2] :]  # the valid spike of the token itself
     columns[:out] = _split(layer.bias, entering)
     if layer.threshold is None:
-        return NetLayer(layer.name, weight, out, VTH_LIMIT, DECAY_ONE, DECAY_NONE)
+        decay = DECAY_NONE if layer.bound * steps <= VTH_LIMIT else DECAY_ONE
+        return NetLayer(layer.name, weight, out, VTH_LIMIT, DECAY_ONE, decay)
     # A relay receives 2 theta with each valid spike, reaches v = theta, fires and is reset: it remembers nothing.
     columns[out:] = _split(np.full(leaving, 2 * layer.threshold), entering)
     vth = (layer.threshold << (1 + exponent)) - 1

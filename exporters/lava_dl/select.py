@@ -81,11 +81,16 @@ class _Selection:
     def _ends(self, subgraph: str | None) -> tuple[str, str]:
         """Nodes of the first and of the last layer; the first is empty for the whole graph."""
         if subgraph is None:
-            return "", self.graph.output
+            return "", self._spiking_output() or self.graph.output
         first, colon, last = subgraph.partition(":")
         if not colon or not first or not last:
             raise LavaDlError(f"subgraph {subgraph!r}: needs FIRST:LAST, such as block0.fc1:block0.fc2")
         return self._named(first), self._named(last)
+
+    def _spiking_output(self) -> str:
+        """The neurons that the output repeats, where a graph ends in spikes."""
+        sources = self.graph.sources(self.graph.output)
+        return sources[0] if len(sources) == 1 and isinstance(self.graph.nodes[sources[0]], Neuron) else ""
 
     def _named(self, name: str) -> str:
         spiking = [n for n in self.order if isinstance(self.graph.nodes[n], Neuron)]

@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 from exporters.lava_dl.errors import LavaDlError
 from exporters.lava_dl.exactness import exactness, overflows
 from exporters.lava_dl.read import Cuba, Entry, read_net
+from exporters.nir.errors import GraphError
+from exporters.nir.stock.prepare import prepare
 
 DT = 1e-4
 UNITY = 4096
@@ -44,6 +46,8 @@ class Imported:
         exact_steps: steps from rest for which NIR's real-valued equations are proved to give Lava's spikes; None for
             any number, 0 where a current may leave 24 bits.
         reason: what limits it, in words.
+        loads_in_nir: whether ``nir.read`` takes the file; nir 1.0.8 derives no right shape for kernels that are not
+            square, and refuses them.
         transform: how a host makes the current of an input layer with neurons: ``weight * x + bias``; None without.
     """
 
@@ -51,6 +55,7 @@ class Imported:
     neurons: list[str]
     exact_steps: int | None
     reason: str
+    loads_in_nir: bool
     transform: dict[str, int] | None
 
 
@@ -77,7 +82,17 @@ def import_net(path: Path, layers: int | None = None) -> Imported:
         "exact_reason": reason,
         "transform": build.transform,
     }
-    return Imported(build.graph(facts), build.neurons, steps, reason, build.transform)
+    graph = build.graph(facts)
+    return Imported(graph, build.neurons, steps, reason, _passes(graph), build.transform)
+
+
+def _passes(graph: nir.NIRGraph) -> bool:
+    """Whether nir's own type check takes the graph."""
+    try:
+        nir.NIRGraph(nodes=dict(graph.nodes), edges=list(graph.edges))
+    except ValueError:
+        return False
+    return True
 
 
 def _proved(entries: list[Entry]) -> tuple[int | None, str]:
@@ -195,7 +210,13 @@ class _Builder:
             raise LavaDlError("the file holds no layer of neurons; read more of its entries")
         self._append("99_output", nir.Output({"output": np.array(self._known())}))
         metadata = {"spikeport": json.dumps(facts, sort_keys=True)}
-        return nir.NIRGraph(nodes=self.nodes, edges=self.edges, metadata=metadata)
+        nodes, edges = self.nodes, self.edges
+        checked = nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
+        try:
+            prepare(checked, DT)
+        except GraphError as error:
+            raise LavaDlError(f"{error}; the file's shapes do not agree with its weights") from None
+        return checked
 
 
 def _neurons(entry: Entry, neuron: Cuba, shape: tuple[int, ...]) -> nir.NIRNode:

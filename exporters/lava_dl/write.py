@@ -46,7 +46,7 @@ def facts(net: Net) -> dict[str, Any]:
         "kind": net.kind,
         "exponent": net.exponent,
         "layers": [{"name": layer.name, "channels": layer.channels} for layer in net.layers],
-        "readout": chain.layers[-1].threshold is None,
+        "readout": net.readout,
         "load": f"netx.hdf5.Network(path, reset_interval={chain.steps}, reset_offset=1, "
         f"input_message_bits={net.message_bits})",
     }

@@ -28,6 +28,7 @@ def import_lava_dl(
             "nodes": list(found.graph.nodes),
             "neurons": found.neurons,
             "dt": DT,
+            "loads_in_nir": found.loads_in_nir,
             "transform": found.transform,
             "exact_steps": found.exact_steps,
             "exact_reason": found.reason,
@@ -35,6 +36,8 @@ def import_lava_dl(
         json,
     )
     tell(f"{out}: {len(found.neurons)} layers of neurons, dt {DT:g} s")
+    if not found.loads_in_nir:
+        tell("a kernel is not square: simulate_nir runs the file, nir.read (1.0.8) refuses it")
     if found.transform is not None:
         tell(f"its input is a current: a host makes it as {found.transform['weight']} x + {found.transform['bias']}")
     how = "simulate_nir(..., arithmetic='loihi2') computes in netx's integers"
