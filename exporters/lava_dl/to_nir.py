@@ -59,18 +59,19 @@ class Imported:
     transform: dict[str, int] | None
 
 
-def import_net(path: Path, layers: int | None = None) -> Imported:
+def import_net(path: Path, layers: int | None = None, input_shape: tuple[int, ...] | None = None) -> Imported:
     """Read a ``.net`` file as stock NIR nodes.
 
     Args:
         path: lava-dl network file.
         layers: read only so many entries.
+        input_shape: (C, H, W), for a file that starts with a convolution and has no input layer.
 
     Raises:
         LavaDlError: what cannot be held exactly, by name.
     """
     entries = read_net(path, layers)
-    build = _Builder()
+    build = _Builder(input_shape if entries and entries[0].kind == "conv" else None)
     for entry in entries:
         build.add(entry)
     steps, reason = _proved(entries)
@@ -112,11 +113,11 @@ def _proved(entries: list[Entry]) -> tuple[int | None, str]:
 class _Builder:
     """Nodes in a row; the shape of what leaves the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: tuple[int, ...] | None) -> None:
         self.nodes: dict[str, nir.NIRNode] = {}
         self.edges: list[tuple[str, str]] = []
         self.neurons: list[str] = []
-        self.shape: tuple[int, ...] | None = None
+        self.shape = shape
         self.last = ""
         self.flatten = False
         self.done = ""
@@ -149,7 +150,9 @@ class _Builder:
         assert entry.weight is not None
         if not self.last:  # netx takes the shape of the first synapse: flat in front of a dense layer
             if entry.kind == "conv" and (self.shape is None or len(self.shape) != 3):
-                raise LavaDlError(f"{entry.name}: the input's shape is {self.shape}, needs (C, H, W); export it again")
+                raise LavaDlError(
+                    f"{entry.name}: the input's shape is {self.shape}, needs (C, H, W); name it with --input-shape"
+                )
             self._start((entry.weight.shape[1],) if entry.kind == "dense" else self._known())
         elif self.flatten and entry.kind == "dense" and len(self._known()) == 3:
             self._append(f"{entry.index:02d}_flatten", _flatten(self._known()))

@@ -13,6 +13,7 @@ def import_lava_dl(
     net: Path = typer.Argument(help="Network file that lava-dl exported, NAME.net."),
     out: Path = typer.Option(..., help="NIR file to write."),
     layers: int | None = typer.Option(None, min=1, help="Read only so many entries of the file."),
+    input_shape: str | None = typer.Option(None, help="C,H,W, for a file that starts with a convolution."),
     json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Write a .net file's dense and convolution layers as stock NIR nodes, and say how far they are exact."""
@@ -20,7 +21,7 @@ def import_lava_dl(
 
     from exporters.lava_dl.to_nir import DT, import_net
 
-    found = import_net(net, layers)
+    found = import_net(net, layers, _shape(input_shape))
     nir.write(out, found.graph)
     emit(
         {
@@ -47,3 +48,14 @@ def import_lava_dl(
         tell(f"NIR's real-valued equations are proved to give netx's spikes for {found.exact_steps} steps only")
         tell(found.reason)
         tell(f"for longer runs {how}")
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    from toolkit.errors import SpikeportError
+
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise SpikeportError(f"input shape {text!r}: needs three numbers of at least 1, C,H,W, such as 2,34,34")
+    return tuple(int(part) for part in parts)

@@ -216,6 +216,21 @@ def test_a_readout_in_the_middle_and_a_missing_flatten(tmp_path: Path) -> None:
         import_net(write(tmp_path / "b.net", {"type": "input", "shape": [2, 7, 6]}, first, dense))
 
 
+def test_a_convolution_without_an_input_layer_needs_a_shape(tmp_path: Path) -> None:
+    """As slayer exports it: the size of the input does not follow from that of the output."""
+    rng = np.random.default_rng(0)
+    path = write(tmp_path / "a.net", conv(rng, 4, 2, (4, 3, 3), stride=[2, 2]) | cuba(4096, 2048, 9))
+    with pytest.raises(LavaDlError, match=r"layer 0 \(conv\): .* --input-shape"):
+        import_net(path)
+    x = drive(1, (2, 7, 7), 10)
+    expected, _, _ = run_file(path, x)
+    found = import_net(path, input_shape=(2, 7, 7))
+    assert expected[0].any()
+    assert np.array_equal(simulate_nir(found.graph, x, arithmetic="loihi2").output.numpy(), expected[0])
+    with pytest.raises(LavaDlError, match="do not agree"):
+        import_net(path, input_shape=(2, 12, 12))
+
+
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all", None])
 def test_a_damaged_file(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "a.net"

@@ -103,5 +103,6 @@ def test_an_imported_file_runs(command: Command, tmp_path: Path) -> None:
     x = drive(1, (2, 7, 6), 20)
     expected, _, _ = run_file(net, x)
     assert np.array_equal(simulate_nir(tmp_path / "a.nir", x, arithmetic="loihi2").output.numpy(), expected[-1])
+    assert "needs three numbers" in command("import", "lava-dl", net, "--out", "x", "--input-shape", "2,3").error
     fewer = command("import", "lava-dl", net, "--out", tmp_path / "b.nir", "--layers", 2, "--json")
     assert fewer.json["neurons"] == ["01_neuron"]
