@@ -54,6 +54,20 @@ def test_delays_and_current_decay_give_the_shipped_spikes(shipped: Path) -> None
     assert np.array_equal(seen > 0, wanted)
 
 
+def test_pilotnet_gives_the_shipped_spikes_in_every_layer(shipped: Path) -> None:
+    """What lava-dl's own test holds Loihi 2 against: an image as a current, 16 steps; layer k is k steps late there."""
+    folder, steps = shipped / "gts/pilotnet_lif", 16
+    found = import_net(folder / "network.net")
+    image = np.load(folder / "image.npy").transpose()  # they order (W, H, C)
+    seen = simulate_nir(found.graph, np.stack([[image] * steps]), arithmetic="loihi2", record=True).spikes
+    names = ["input", *(f"conv-{i}" for i in range(5)), *(f"fc-{i}" for i in range(3))]
+    for late, (name, node) in enumerate(zip(names, found.neurons, strict=False)):
+        wanted = np.load(folder / f"{name}.npy").transpose()[late : late + steps]
+        assert wanted.any()
+        assert np.array_equal(seen[node].numpy()[0], wanted[: steps]), name
+    assert not seen[found.neurons[-1]].any(), "the last layer integrates"
+
+
 def test_what_is_no_cuba_network_is_named(shipped: Path) -> None:
     with pytest.raises(LavaDlError, match=r"layer 0 \(input\): neurons of type SDNN"):
         import_net(shipped / "gts/pilotnet_sdnn/network.net")
