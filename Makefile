@@ -8,12 +8,13 @@ RECIPE ?= sst2
 OUT ?= build/$@
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test train conformance lint env lava-env peers-env environments clean
+.PHONY: demo test train conformance lint env lava-env lava-dl-env peers-env environments clean
 
 demo: environments
 	$(SPIKEPORT) demo --out $(OUT) $(if $(DATA),--data $(DATA))
 
 test: environments lint
+	@tools/setup.sh lava-dl --optional
 	$(PYTHON) -m pytest
 
 train: env
@@ -34,6 +35,10 @@ env:
 
 lava-env:
 	@tools/setup.sh lava
+
+# lava-dl's reader beside Lava: for tests and export lava-dl --check; make demo goes without.
+lava-dl-env:
+	@tools/setup.sh lava-dl
 
 # For conformance and benchmarks/training_step.py only.
 peers-env:

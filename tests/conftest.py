@@ -21,6 +21,7 @@ settings.load_profile("spikeport")
 
 
 NO_LAVA = "no Lava here: run `make lava-env` (it needs Python 3.10)"
+NO_LAVA_DL = "no lava-dl here: run `make lava-dl-env` (it needs Python 3.10)"
 lava_version = functools.cache(doctor.lava_version)
 
 
@@ -50,4 +51,12 @@ def lava_python() -> Path:
     """Lava's interpreter; the test that asks for it is skipped where there is none."""
     if not lava_version():
         pytest.skip(NO_LAVA)
+    return find_python()
+
+
+@pytest.fixture(scope="session")
+def lava_dl_python() -> Path:
+    """Lava's interpreter where it has lava-dl; the test that asks for it is skipped elsewhere."""
+    if not lava_version("lava-dl"):
+        pytest.skip(NO_LAVA_DL)
     return find_python()

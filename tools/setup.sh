@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh env [EXTRA...]      .venv        Python 3.11 or newer: spikeport, its extras, its tests
 #   tools/setup.sh lava [--optional]   .venv-lava   Python 3.10: Lava (--optional: no failure without it)
+#   tools/setup.sh lava-dl [--optional]   lava-dl, for tests, into .venv-lava
 #   tools/setup.sh peers               .venv-peers  Python 3.11 or newer: what benchmarks measure us against
 #
 # SPIKEPORT_PYTHON names the Python for .venv; SPIKEPORT_LAVA_PYTHON names a ready Lava interpreter.
@@ -107,6 +108,23 @@ setup_lava() {
     say ".venv-lava is ready"
 }
 
+# lava-dl declares torch, torchvision and OpenCV: 5.4 GB installed. Its reader netx, all that is used here, runs
+# without them (exporters/lava/runtime/spikeport_lava/stand_ins.py), so it comes alone, a wheel of 68 MB.
+setup_lava_dl() {
+    local stamp=.venv-lava/.setup-lava-dl mark
+    setup_lava "$1"
+    if [ -n "${SPIKEPORT_LAVA_PYTHON:-}" ]; then return; fi
+    mark=$(fingerprint constraints-lava.txt constraints-lava-dl.txt)
+    if fresh "$stamp" "$mark"; then return; fi
+    say "installing $(grep '^lava-dl==' constraints-lava-dl.txt) into .venv-lava (68 MB, the first time)"
+    if ! install .venv-lava --no-deps -r constraints-lava-dl.txt; then
+        say "lava-dl could not be installed (pip's message is above); to try again: make lava-dl-env"
+        if [ "$1" = --optional ]; then say "going on without it: its tests are skipped, with the reason" && return; fi
+        exit 1
+    fi
+    echo "$mark" >"$stamp"
+}
+
 # SpikingJelly declares torchvision, tensorboard and more, none of which its neurons import: constraints-peers.txt
 # names all that is needed, and nothing else is installed.
 setup_peers() {
@@ -125,6 +143,7 @@ setup_peers() {
 case "${1:-}" in
     env) setup_env "${@:2}" ;;
     lava) setup_lava "${2:-}" ;;
+    lava-dl) setup_lava_dl "${2:-}" ;;
     peers) setup_peers ;;
-    *) say "usage: tools/setup.sh env [EXTRA...] | lava [--optional] | peers" && exit 2 ;;
+    *) say "usage: tools/setup.sh env [EXTRA...] | lava [--optional] | lava-dl [--optional] | peers" && exit 2 ;;
 esac

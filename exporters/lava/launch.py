@@ -114,8 +114,8 @@ def run(
         command += ["--inputs", "in.npz", "--out", "out.npz", "--end-with-parent"]
         command += ["--record"] if record else []
         command += ["--one-process"] if executor == ONE_PROCESS else []
-        outcome = supervise(command, timeout=limit, env=_environment(folder), cwd=folder, report=report)
-        _check_outcome(outcome, limit, interpreter)
+        outcome = supervise(command, timeout=limit, env=environment(folder), cwd=folder, report=report)
+        check_outcome(outcome, limit, interpreter)
         if not (folder / "out.npz").is_file():
             raise LavaNotInstalled(
                 f"{interpreter}: no Python with Lava, it wrote no result; install it with `{INSTALL}`"
@@ -137,21 +137,22 @@ def _check_inputs(plan: Plan, inputs: NDArray[np.bool_]) -> None:
         )
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """The child's: none of our own packages on its path, one thread each, scratch files in ``folder``."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**kept, **threads, "PYTHONPATH": str(RUNTIME), "PYTHONNOUSERSITE": "1", "TMPDIR": str(folder)}
 
 
-def _check_outcome(outcome: Outcome, limit: float, interpreter: Path) -> None:
+def check_outcome(outcome: Outcome, limit: float, interpreter: Path, install: str = INSTALL) -> None:
+    """Raises what a run ended with, unless it ended well: LavaNotInstalled or LavaRunError, in one line."""
     if outcome.status == 0:
         return
     lines = [line.strip() for line in outcome.stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     last = " | ".join(errors[-1:] or lines[-3:]) or "nothing on its standard error"
     if outcome.status == 3:
-        raise LavaNotInstalled(f"{last}; install it with `{INSTALL}`")
+        raise LavaNotInstalled(f"{last}; install it with `{install}`")
     if outcome.status is None:
         raise LavaRunError(f"Lava run: exceeded its time limit of {limit:.0f} s and was ended; last: {last}")
     raise LavaRunError(f"Lava run: {interpreter} ended with status {outcome.status}: {last}")

@@ -10,6 +10,7 @@ CHOICES = {
     "integrate": ("seconds", "steps"),
     "current": ("new", "previous"),
     "start": ("zero", "leak"),
+    "arithmetic": ("real", "loihi2"),
 }
 
 
@@ -26,14 +27,21 @@ class Conventions:
             before (Norse).
         start: v before the first step, of LI, LIF, CubaLI and CubaLIF: ``"zero"`` (snnTorch) or ``"leak"``,
             at rest at v_leak (Norse). I and IF start at zero, as do currents.
+        arithmetic: ``"real"``, or ``"loihi2"``, the integers of :mod:`simulators.stock.loihi2`.
     """
 
     dt: float = 1e-4
     integrate: str = "seconds"
     current: str = "new"
     start: str = "zero"
+    arithmetic: str = "real"
 
     def __post_init__(self) -> None:
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise StockGraphError(f"{key} {getattr(self, key)!r}: choose one of {', '.join(allowed)}")
+        if self.arithmetic == "loihi2" and (self.current, self.start) != ("new", "zero"):
+            raise StockGraphError(
+                f"arithmetic 'loihi2' with current {self.current!r} and start {self.start!r}: Lava has 'new', 'zero'; "
+                "leave them"
+            )

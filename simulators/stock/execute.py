@@ -14,6 +14,7 @@ from torch import Tensor
 from exporters.nir.stock.order import Group
 from exporters.nir.stock.prepare import Prepared
 from simulators.stock.conventions import Conventions
+from simulators.stock.loihi2 import fixed
 from simulators.stock.neurons import Delayed, State, Stateful, stateful
 from simulators.stock.tally import Tally
 from simulators.stock.transforms import Transform, transform
@@ -30,7 +31,8 @@ class Executor:
         self.neurons: dict[str, Stateful] = {}
         self.transforms: dict[str, Transform] = {}
         for name, node in flat.nodes.items():
-            if neuron := stateful(node, entering[name], how, dtype, steps):
+            integer = fixed(node, name, entering[name], how, dtype) if how.arithmetic == "loihi2" else None
+            if neuron := integer or stateful(node, entering[name], how, dtype, steps):
                 self.neurons[name] = neuron
             else:
                 self.transforms[name] = transform(node, name, entering[name], dtype)

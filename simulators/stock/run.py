@@ -65,6 +65,7 @@ def simulate_nir(
     integrate: str = "seconds",
     current: str = "new",
     start: str = "zero",
+    arithmetic: str = "real",
     duplicate_edges: str = "refuse",
     dtype: torch.dtype = torch.float64,
     batch_size: int = 64,
@@ -86,6 +87,8 @@ def simulate_nir(
         current: CubaLI and CubaLIF: the membrane takes the ``"new"`` current or that of the ``"previous"``
             step (Norse).
         start: v before the first step: ``"zero"``, or ``"leak"`` for v_leak.
+        arithmetic: ``"real"``, NIR's equations, or ``"loihi2"``: states in Lava's integers, decays rounded toward zero
+            as its ``fixed_pt`` neurons do (:mod:`simulators.stock.loihi2`); what came from a lava-dl file runs so.
         duplicate_edges: an edge written twice: ``"refuse"``, ``"sum"`` or ``"once"``.
         dtype: ``torch.float64`` or ``torch.float32``; outputs have it too.
         batch_size: samples held at a time; bounds the memory.
@@ -100,7 +103,7 @@ def simulate_nir(
     Example:
         ``simulate_nir("model.nir", spikes).output`` is (S, T, *shape) for ``spikes`` (S, T, *shape).
     """
-    how = Conventions(dt, integrate, current, start)
+    how = Conventions(dt, integrate, current, start, arithmetic)
     if dtype not in DTYPES:
         raise StockGraphError(f"dtype {dtype}: choose torch.float64 or torch.float32")
     if batch_size < 1:

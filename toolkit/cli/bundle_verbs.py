@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from toolkit.cli.classify_verb import BUNDLE
+from toolkit.cli.export_lava_dl_verb import export_lava_dl
 from toolkit.cli.export_lava_verb import export_lava
 from toolkit.cli.export_nir_verb import export_nir
 from toolkit.cli.export_onnx_verb import export_onnx
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     export = typer.Typer(help="Write a student for a target.", no_args_is_help=True)
     export.command("nir")(export_nir)
     export.command("lava")(export_lava)
+    export.command("lava-dl")(export_lava_dl)
     export.command("onnx")(export_onnx)
     export.command("snntorch")(export_snntorch)
     app.add_typer(export, name="export")

@@ -20,9 +20,7 @@ from rich.table import Table
 
 SCHEMA = "spikeport.doctor/1"
 LAVA_TIME_LIMIT = 20.0  # seconds; a bare interpreter start takes a fraction of one
-_ASK_LAVA = (
-    "import platform; from importlib.metadata import version; print(platform.python_version(), version('lava-nc'))"
-)
+_ASK = "import platform; from importlib.metadata import version; print(platform.python_version(), version('{}'))"
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def check() -> list[Component]:
     python = Component("python", "runs spikeport", platform.python_version(), "apt install python3", True)
     required = [_distribution(name, purpose, required=True) for name, purpose in _REQUIRED]
     optional = [_distribution(name, purpose, required=False) for name, purpose in _OPTIONAL]
-    return [python, *required, *optional, _cuda(), _lava()]
+    return [python, *required, *optional, _cuda(), _lava(), _lava_dl()]
 
 
 def as_dict(components: list[Component]) -> dict[str, Any]:
@@ -144,14 +142,20 @@ def _lava() -> Component:
     return Component("lava", "the run on Lava, in its own Python 3.10", lava_version(), INSTALL)
 
 
-def lava_version() -> str | None:
+def _lava_dl() -> Component:
+    from exporters.lava.netx import INSTALL
+
+    return Component("lava-dl", "running exported lava-dl network files", lava_version("lava-dl"), INSTALL)
+
+
+def lava_version(name: str = "lava-nc") -> str | None:
     """`"lava-nc 0.10.0 on Python 3.10.13"`, or None where there is no interpreter that can say so."""
     from exporters.lava.launch import LavaNotInstalled, find_python
 
     try:
-        command = [str(find_python()), "-I", "-c", _ASK_LAVA]
+        command = [str(find_python()), "-I", "-c", _ASK.format(name)]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=LAVA_TIME_LIMIT, check=True)
         python, lava = answer.stdout.split()
     except (LavaNotInstalled, OSError, ValueError, subprocess.SubprocessError):
         return None
-    return f"lava-nc {lava} on Python {python}"
+    return f"{name} {lava} on Python {python}"

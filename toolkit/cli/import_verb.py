@@ -1,4 +1,4 @@
-"""``spikeport import``: what was fine-tuned in another framework, as a student again."""
+"""``spikeport import``: what was fine-tuned in another framework as a student, lava-dl networks as NIR."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from toolkit.cli.classify_verb import BUNDLE
+from toolkit.cli.import_lava_dl_verb import import_lava_dl
 from toolkit.cli.io import emit, tell
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verb and its sources."""
-    group = typer.Typer(help="Bring back a student that was fine-tuned elsewhere.", no_args_is_help=True)
+    group = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=True)
     group.command("snntorch")(import_snntorch)
+    group.command("lava-dl")(import_lava_dl)
     app.add_typer(group, name="import")
 
 

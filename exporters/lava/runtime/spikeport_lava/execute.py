@@ -107,12 +107,7 @@ def _run_here(sink: AbstractProcess, total: int, chunk: int, progress: _Progress
 
 
 def _run_apart(sink: AbstractProcess, total: int, chunk: int, progress: _Progress, watchdog: Watchdog) -> None:
-    try:
-        _start(sink, watchdog)
-    except Exception:  # of a model's constructor, or of Lava's compiler
-        if watchdog.has_failure():
-            abort(watchdog.cause(), watchdog.scratch)
-        raise
+    start(sink, watchdog)
     progress.begin()
     try:
         _run(sink, total, chunk, progress)
@@ -122,11 +117,17 @@ def _run_apart(sink: AbstractProcess, total: int, chunk: int, progress: _Progres
     sink.stop()
 
 
-def _start(process: AbstractProcess, watchdog: Watchdog) -> None:
-    executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
-    names = [p.name for p, b in executable.proc_builders.items() if isinstance(b, PyProcessBuilder)]
-    watchdog.watch(_Actors(process), names)
-    process.create_runtime(executable=executable)
+def start(process: AbstractProcess, watchdog: Watchdog) -> None:
+    """Starts the network that ``process`` belongs to, every child of it watched."""
+    try:
+        executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+        names = [p.name for p, b in executable.proc_builders.items() if isinstance(b, PyProcessBuilder)]
+        watchdog.watch(_Actors(process), names)
+        process.create_runtime(executable=executable)
+    except Exception:  # of a model's constructor, or of Lava's compiler
+        if watchdog.has_failure():
+            abort(watchdog.cause(), watchdog.scratch)
+        raise
 
 
 class _Actors(Sequence):

@@ -1,0 +1,1 @@
+"""lava-dl's reader ``netx`` beside our simulator."""
