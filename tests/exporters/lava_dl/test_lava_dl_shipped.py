@@ -64,7 +64,7 @@ def test_pilotnet_gives_the_shipped_spikes_in_every_layer(shipped: Path) -> None
     for late, (name, node) in enumerate(zip(names, found.neurons, strict=False)):
         wanted = np.load(folder / f"{name}.npy").transpose()[late : late + steps]
         assert wanted.any()
-        assert np.array_equal(seen[node].numpy()[0], wanted[: steps]), name
+        assert np.array_equal(seen[node].numpy()[0], wanted[:steps]), name
     assert not seen[found.neurons[-1]].any(), "the last layer integrates"
 
 
