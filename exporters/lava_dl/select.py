@@ -171,7 +171,7 @@ class _Selection:
         biases = [w for w in writers if all(s in self.relays for s in self.graph.sources(w))]
         weights = [w for w in writers if w not in biases]
         if len(weights) != 1:
-            raise LavaDlError(f"{name}: {len(weights)} linears feed it besides its biases, at most 1; {SEQUENTIAL}")
+            raise LavaDlError(f"{name}: {len(weights)} linears feed it besides its biases, needs 1; {SEQUENTIAL}")
         linear = self.graph.nodes[weights[0]]
         assert isinstance(linear, TokenLinear)
         sources = self.graph.sources(weights[0])

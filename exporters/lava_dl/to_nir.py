@@ -1,15 +1,7 @@
 """A lava-dl network as stock NIR nodes.
 
-netx's neurons in units of a weight (its integers over 64), at a step ``dt``:
-
-- ``iDecay`` 4096: LIF with ``tau = 4096 dt / vDecay``, ``r = 4096 / vDecay``; the bias joins the linear node.
-- ``iDecay`` below: CubaLIF, ``tau_syn = 4096 dt / iDecay``, ``w_in = 4096 / iDecay``, tau_mem and r likewise, and
-  ``v_leak = bias 4096 / vDecay``, for the bias enters v and not the current.
-- ``vDecay`` 0: IF with ``r = 1 / dt``. A dense layer without neurons adds up: I.
-- the threshold is ``vThMant + 1/128``: Lava fires at ``v > vThMant`` on a grid of 1/64, so between two of its values
-  a reader's rounding in floating point decides nothing.
-
-A synapse takes no time in NIR and a step in Lava; the simulator's spikes are those of Lava, aligned.
+The neurons' parameters are derived in :mod:`exporters.lava_dl.neurons`. A synapse takes no time in NIR and a step in
+Lava; the simulator's spikes are those of Lava, aligned.
 """
 
 from __future__ import annotations
@@ -26,13 +18,11 @@ from numpy.typing import NDArray
 
 from exporters.lava_dl.errors import LavaDlError
 from exporters.lava_dl.exactness import exactness, overflows
-from exporters.lava_dl.read import Cuba, Entry, read_net
+from exporters.lava_dl.neurons import DT, UNITY, neurons
+from exporters.lava_dl.read import Entry, read_net
 from exporters.nir.errors import GraphError
 from exporters.nir.stock.prepare import prepare
 
-DT = 1e-4
-UNITY = 4096
-HALF_GRID = 1 / 128
 FORMAT = "spikeport.lava-dl-import/1"
 
 
@@ -194,7 +184,7 @@ class _Builder:
             self._append(name, nir.I(r=np.full(shape, 1 / DT)))
             self.done = entry.name
         else:
-            self._append(name, _neurons(entry, entry.neuron, shape))
+            self._append(name, neurons(entry, entry.neuron, shape))
         self.neurons.append(name)
         self.shape = shape
 
@@ -222,40 +212,10 @@ class _Builder:
         return checked
 
 
-def _neurons(entry: Entry, neuron: Cuba, shape: tuple[int, ...]) -> nir.NIRNode:
-    def full(value: float) -> NDArray[np.float64]:
-        return np.full(shape, value, np.float64)
-
-    fires = {"v_threshold": full(neuron.threshold + HALF_GRID), "v_reset": full(0.0)}
-    decay = neuron.voltage_decay
-    if neuron.current_decay == UNITY:
-        if not decay:
-            return nir.IF(r=full(1 / DT), **fires)
-        return nir.LIF(tau=full(DT * UNITY / decay), r=full(UNITY / decay), v_leak=full(0.0), **fires)
-    if not decay:
-        raise LavaDlError(
-            f"{entry.name}: iDecay {neuron.current_decay} with vDecay 0, a fading current into a membrane that does "
-            "not; NIR has no such neuron"
-        )
-    bias = np.zeros(shape) if entry.bias is None else np.broadcast_to(_over(entry.bias, shape), shape)
-    return nir.CubaLIF(
-        tau_syn=full(DT * UNITY / neuron.current_decay),
-        tau_mem=full(DT * UNITY / decay),
-        r=full(UNITY / decay),
-        v_leak=bias * UNITY / decay,
-        w_in=full(UNITY / neuron.current_decay),
-        **fires,
-    )
-
-
 def _joined_bias(entry: Entry) -> NDArray[np.float64] | None:
     """The bias as the linear node's, where no current keeps it apart from the membrane."""
     fades = entry.neuron is not None and entry.neuron.current_decay != UNITY
     return None if entry.bias is None or fades else entry.bias.astype(np.float64)
-
-
-def _over(bias: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    return bias.astype(np.float64).reshape(-1, *(1 for _ in shape[1:]))
 
 
 def _delays(entry: Entry) -> NDArray[np.float64]:

@@ -19,7 +19,8 @@ def import_lava_dl(
     """Write a .net file's dense and convolution layers as stock NIR nodes, and say how far they are exact."""
     import nir
 
-    from exporters.lava_dl.to_nir import DT, import_net
+    from exporters.lava_dl.neurons import DT
+    from exporters.lava_dl.to_nir import import_net
 
     found = import_net(net, layers, _shape(input_shape))
     nir.write(out, found.graph)

@@ -50,7 +50,8 @@ class Sequence:
     def reference(self, spikes: NDArray[np.bool_]) -> tuple[list[Array], Array, int]:
         """Spikes of each layer, logits, and how often a membrane stood exactly at its threshold; (S, T, C, N)."""
         data = spikes.astype(np.int64)
-        valid, signal, layers, ties = data[:, :, -1:], data[:, :, :-1], [], 0
+        valid, signal, ties = data[:, :, -1:], data[:, :, :-1], 0
+        layers: list[Array] = []
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             sums = np.einsum("oc,stcn->ston", weight, ahead(signal, self.windows[index])) + bias[:, None] * valid
             if index == len(self.thresholds):

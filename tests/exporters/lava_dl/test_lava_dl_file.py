@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ from tests.exporters.lava.student import make_graph, make_inputs, make_student, 
 from tests.exporters.lava_dl.graphs import make_sequence, make_spikes
 from tests.exporters.lava_dl.netx_by_hand import run_file
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "tokens": {},
     "one token": {"tokens": 1},
     "window": {"windows": (1, 2, 1)},
