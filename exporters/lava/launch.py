@@ -49,7 +49,7 @@ def find_python(python: str | Path | None = None) -> Path:
         LavaNotInstalled: naming what was looked for.
     """
     named = python or os.environ.get(PYTHON_VARIABLE)
-    candidates = [Path(named)] if named else [base / VENV_PYTHON for base in (Path.cwd(), REPOSITORY)]
+    candidates = [Path(named)] if named else [b / VENV_PYTHON for b in dict.fromkeys((Path.cwd(), REPOSITORY))]
     for candidate in candidates:
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate.absolute()  # not resolved: a venv's python is a link
