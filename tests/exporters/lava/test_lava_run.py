@@ -75,7 +75,7 @@ def test_only_the_planned_reset_phase_is_right(lava_python: Path) -> None:
     for process in plan.processes:
         if isinstance(process, Lif) and process.name.startswith("layer"):
             shift = int(process.name[-1])
-            process = replace(process, reset_offset=(process.reset_offset + shift) % 4)
+            process = replace(process, reset_offset=(process.reset_offset + shift) % 4, population="")
         processes.append(process)
     result = run(replace(plan, processes=tuple(processes)), inputs, python=lava_python)
     code = lif(np.einsum("oc,stcn->ston", weight, inputs.astype(np.int64)), THRESHOLD)
