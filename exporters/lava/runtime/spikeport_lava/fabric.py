@@ -1,32 +1,21 @@
-"""One time step of everything between the neurons of a ``fast`` plan: linears, delay lines, attention, their sums.
+"""Everything between the neurons of a ``fast`` plan: linears, delay lines, attention, and their sums.
 
-Neurons are apart, in populations: a population is told currents and answers with spikes, in the same step. Linears and
-delay lines give what they stored a step or more ago, so a step begins with them; attention, and the neurons behind it,
-follow once the spikes that it reads are there. :func:`stages` puts that in order.
+Neurons are apart, in populations: a population is told currents and answers with spikes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from spikeport_lava.operators import Line, Linear, MaskAttention, SelfAttention
+from spikeport_lava.order import ATTENTION, MEMORY, order_of
 from spikeport_lava.plan import CUSTOM, InputError, Plan, populations
 
 Spec = dict[str, Any]
 Sources = tuple[str, ...]
 FLOAT32_EXACT, INT32_LIMIT = 2**24, 2**31
-MEMORY = ("fast_linear", "delay")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What can happen at once: attention first, then populations."""
-
-    attention: list[str]
-    populations: list[str]
 
 
 def sources_of(plan: Plan) -> dict[tuple[str, str], Sources]:
@@ -37,34 +26,6 @@ def sources_of(plan: Plan) -> dict[tuple[str, str], Sources]:
     return {key: tuple(sorted(sources)) for key, sources in found.items()}
 
 
-def stages(plan: Plan) -> list[Stage]:
-    """The order of a step.
-
-    Raises:
-        InputError: if a population, or attention, waits for itself.
-    """
-    needs: dict[str, set[str]] = {}
-    for source, target, _ in plan.connections:
-        needs.setdefault(target, set()).add(source)
-    known = {p["name"] for p in plan.processes if p["kind"] in ("source", *MEMORY)}
-    attention = [p["name"] for p in plan.processes if p["kind"] in ("ssa", "sdsa")]
-    waiting = {name: [p["name"] for p in members] for name, members in populations(plan).items()}
-    found = []
-    while attention or waiting:
-        begun: list[str] = []
-        for name in attention:
-            if needs.get(name, set()) <= known:
-                begun.append(name)
-                known.add(name)
-        ready = [name for name, members in waiting.items() if all(needs.get(m, set()) <= known for m in members)]
-        if not begun and not ready:
-            raise InputError(f"{', '.join([*attention, *waiting])}: wait for each other in a step; plan them apart")
-        attention = [name for name in attention if name not in begun]
-        known |= {member for name in ready for member in waiting.pop(name)}
-        found.append(Stage(begun, ready))
-    return found
-
-
 class Fabric:
     """The operators of a plan and the signals of the step.
 
@@ -73,7 +34,7 @@ class Fabric:
         recorded: names of the sinks whose signals :meth:`results` gives, in that order.
 
     Attributes:
-        stages: the order of a step.
+        order: what to do in a step, in this order.
         members: of each population, (name, channels) in the order of its signals.
 
     Raises:
@@ -85,11 +46,11 @@ class Fabric:
         self.specs: dict[str, Spec] = {p["name"]: p for p in plan.processes}
         self.sources = sources_of(plan)
         dtype = np.float32 if self._largest_sum() < FLOAT32_EXACT else np.float64
-        self.stages = stages(plan)
+        self.order = order_of(plan)
         self.members = {n: [(p["name"], p["channels"]) for p in specs] for n, specs in populations(plan).items()}
         self.recorded = [(name, self.specs[name]["channels"]) for name in recorded]
         self.memory = {p["name"]: self._memory(p, dtype) for p in plan.processes if p["kind"] in MEMORY}
-        self.attention = {p["name"]: _attention(p) for p in plan.processes if p["kind"] in ("ssa", "sdsa")}
+        self.attention = {p["name"]: _attention(p) for p in plan.processes if p["kind"] in ATTENTION}
         self.dtype = dtype
         self.signals: dict[Any, np.ndarray] = {}
 
@@ -104,9 +65,17 @@ class Fabric:
         operator = self.attention[name]
         self.signals[name] = operator(*(self._into(name, port) for port in operator.ports))
 
+    def store(self, name: str) -> None:
+        """A linear or a line takes this step's input, its own being there; what it gives in this step stays."""
+        operator = self.memory[name]
+        operator.store(self._into(name, "s_in" if isinstance(operator, Linear) else "a_in"))
+
     def currents(self, population: str) -> np.ndarray:
-        """Input of a population, int32 (N * channels,), one member after the other."""
-        return self._message(self.members[population])
+        """Input of a population, int32 (N * channels,), one member after the other; of the next step if it is early."""
+        members = self.members[population]
+        if population not in self.order.early:
+            return self._message([(self._into(name, "a_in"), channels) for name, channels in members])
+        return self._message([(self._next(name), channels) for name, channels in members])
 
     def hear(self, population: str, spikes: np.ndarray) -> None:
         """What the population answered, int32 as :meth:`currents`."""
@@ -116,23 +85,23 @@ class Fabric:
             self.signals[name] = self._tokens(spikes[start : start + size])
             start += size
 
-    def end(self) -> np.ndarray:
-        """What the sink gets, int32, one record after the other; the linears and lines take this step's input."""
-        results = self._message(self.recorded)
-        for name, operator in self.memory.items():
-            operator.store(self._into(name, "s_in" if isinstance(operator, Linear) else "a_in"))
-        return results
+    def results(self) -> np.ndarray:
+        """What the sink gets of this step, int32, one record after the other."""
+        return self._message([(self._into(name, "a_in"), channels) for name, channels in self.recorded])
 
     def _tokens(self, flat: np.ndarray) -> np.ndarray:
         return flat.reshape(self.plan.tokens, -1).astype(self.dtype)
 
-    def _message(self, targets: list[tuple[str, int]]) -> np.ndarray:
-        sizes = [self.plan.tokens * channels for _, channels in targets]
-        message, start = np.empty(sum(sizes), np.int32), 0
-        for (name, _), size in zip(targets, sizes, strict=True):
-            message[start : start + size] = self._into(name, "a_in").reshape(-1)
-            start += size
+    def _message(self, parts: list[tuple[np.ndarray, int]]) -> np.ndarray:
+        message, start = np.empty(self.plan.tokens * sum(channels for _, channels in parts), np.int32), 0
+        for part, channels in parts:
+            end = start + self.plan.tokens * channels
+            message[start:end], start = part.reshape(-1), end
         return message
+
+    def _next(self, name: str) -> np.ndarray:
+        first, *others = (self.memory[source].out for source in self.sources[name, "a_in"])
+        return sum(others, first)
 
     def _into(self, name: str, port: str) -> np.ndarray:
         """The sum at an in-port; computed once a step for all that sum the same."""

@@ -9,6 +9,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikeport_lava.fabric import Fabric
+from spikeport_lava.order import ATTEND, HEAR, STORE, TELL
 from spikeport_lava.processes.ports import AnyPortsModel
 
 
@@ -34,17 +35,26 @@ class FabricProcess(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class PyFabric(AnyPortsModel):
-    """Tells every population of a stage its currents before it waits for the first answer."""
+    """Does a step in the order of the fabric; results go out at its end."""
+
+    told = False
 
     def run_spk(self) -> None:
         fabric: Fabric = self.proc_params.get("fabric")
         number = {name: index for index, name in enumerate(fabric.members)}
+
+        def tell(name: str) -> None:
+            getattr(self, f"to{number[name]}").send(fabric.currents(name))
+
+        def hear(name: str) -> None:
+            fabric.hear(name, getattr(self, f"from{number[name]}").recv())
+
+        if not self.told:
+            for name in fabric.order.early:
+                tell(name)
+            self.told = True
         fabric.begin(self.source_in.recv())
-        for stage in fabric.stages:
-            for name in stage.attention:
-                fabric.attend(name)
-            for name in stage.populations:
-                getattr(self, f"to{number[name]}").send(fabric.currents(name))
-            for name in stage.populations:
-                fabric.hear(name, getattr(self, f"from{number[name]}").recv())
-        self.results_out.send(fabric.end())
+        does = {ATTEND: fabric.attend, TELL: tell, HEAR: hear, STORE: fabric.store}
+        for what, name in fabric.order.actions:
+            does[what](name)
+        self.results_out.send(fabric.results())
