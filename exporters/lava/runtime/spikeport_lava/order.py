@@ -60,20 +60,22 @@ class _Planner:
         early = self.order.early
         untold, told = [n for n in self.members if n not in early], list(early)
         silent = list(early)
-        while self.attention or untold or told:
+        while True:
             self._attend()
             for name in [n for n in untold if self._of(n) <= self.known]:
                 self._do(TELL, name)
                 untold.remove(name)
                 told.append(name)
             if not told:
-                raise InputError(f"{', '.join([*self.attention, *untold])}: wait for each other; plan them apart")
+                break
             heard = next((name for name in told if name in self.first), told[0])
             if heard not in self.first:
                 self._store(silent)
             self._do(HEAR, heard)
             told.remove(heard)
             self.known |= set(self.members[heard])
+        if self.attention or untold:
+            raise InputError(f"{', '.join([*self.attention, *untold])}: wait for each other; plan them apart")
         self._store(silent)
         return self.order
 
