@@ -1,11 +1,12 @@
 """What the two realisations of a Lava plan cost, and whether real Lava ever hangs or leaves something behind.
 
-    python -m benchmarks.lava_modes modes BUNDLE... [--samples 8] [--out FILE.json]
+    python -m benchmarks.lava_modes modes BUNDLE... [--samples 16] [--out FILE.json]
     python -m benchmarks.lava_modes soak [--runs 1000] [--out FILE.json]
 
-``modes`` streams golden sentences of each bundle through ``fast`` and ``stock`` in real multi-process Lava, holds
-logits and spikes against the simulator, and writes processes, seconds to start, seconds a sample and memory
-(proportional set size, the sum over all processes).
+``modes`` streams golden sentences of each bundle through ``fast`` and ``stock`` in real multi-process Lava, with every
+layer recorded and with logits alone, holds them against the simulator, and writes processes, seconds to start, seconds
+a sample, processor seconds a sample (of all processes of the run, the start left out: other work on the machine changes
+them little) and memory (proportional set size, the sum over all processes).
 
 ``soak`` runs a tiny network again and again, each time as a new start of Lava, and counts runs that fail, that overrun
 their time limit, that give another result than the simulator, processes that outlive their run and shared memory that
@@ -20,13 +21,13 @@ import os
 import re
 import sys
 import time
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.process_watch import Watch
+from benchmarks.process_watch import Watch, cpu_seconds, descendants
 from exporters.lava import LavaResult, LavaRunError, build_plan, run
 from exporters.nir.graph import TIE_MARGIN, Graph, Input, Neuron, Node, Output, TokenLinear
 from simulators import simulate
@@ -34,13 +35,14 @@ from toolkit.bundle.reader import Bundle, open_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTED, PACE = re.compile(r"(\d+) Lava processes started in ([\d.]+) s"), re.compile(r"([\d.]+) ms per step")
+PROGRESS = re.compile(r"(\d+)/\d+ samples")
 SOAK_LIMIT = 120.0
 
 
-def differences(graph: Graph, inputs: np.ndarray, result: LavaResult) -> dict[str, int]:
+def differences(graph: Graph, inputs: np.ndarray, result: LavaResult, *, recorded: bool = True) -> dict[str, int]:
     """Spikes and logits that differ from the simulator's, and how many spikes were compared."""
-    wanted = simulate(graph, inputs, record=True)
-    spikes = {name: np.asarray(s) for name, s in wanted.spikes.items()}
+    wanted = simulate(graph, inputs, record=recorded)
+    spikes = {name: np.asarray(s) for name, s in wanted.spikes.items()} if recorded else {}
     if spikes.keys() != result.spikes.keys():
         raise SystemExit(f"layers {sorted(spikes)} in the simulator, {sorted(result.spikes)} in Lava")
     return {
@@ -50,24 +52,45 @@ def differences(graph: Graph, inputs: np.ndarray, result: LavaResult) -> dict[st
     }
 
 
-def measure(bundle: Bundle, mode: str, samples: int) -> dict[str, Any]:
+class _Meter:
+    """Keeps the runtime's lines, and the processor time of all its processes at each report of progress."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.points: list[tuple[int, float]] = []
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
+        if found := PROGRESS.match(line):
+            self.points.append((int(found[1]), cpu_seconds(descendants(os.getpid()))))
+
+    def per_sample(self) -> float:
+        """Between the first finished sample and the third report from the end: all processes live in between."""
+        (first, before), *_, (last, after), _, _ = [point for point in self.points if point[0]]
+        return (after - before) / (last - first)
+
+
+def measure(bundle: Bundle, mode: str, samples: int, *, recorded: bool) -> dict[str, Any]:
     """One run of one realisation."""
     plan = build_plan(bundle.graph, calibrated=bundle.manifest.calibrated, mode=mode)
     golden = bundle.golden().inputs
     inputs = golden[np.arange(samples) % len(golden)]
-    lines: list[str] = []
+    meter = _Meter()
     with Watch(memory=True) as watch:
-        result = run(plan, inputs, report=lines.append)
-    text = "\n".join(lines)
+        result = run(plan, inputs, record=recorded, report=meter)
+    text = "\n".join(meter.lines)
     count, start = next(iter(STARTED.findall(text)))
     per_step = float(PACE.findall(text)[-1]) / 1e3
     orphans, leftovers = watch.left()
     return {
-        "bundle": bundle.folder.name, "mode": mode, "samples": samples, "lava_processes": int(count),
-        "plan_processes": len(plan.processes), "latency_steps": plan.latency, "start_seconds": float(start),
-        "seconds_per_step": per_step, "seconds_per_sample": per_step * plan.steps, "wall_seconds": result.seconds,
+        "bundle": bundle.folder.name, "mode": mode, "recorded": recorded, "samples": samples,
+        "lava_processes": int(count), "plan_parts": len(plan.processes), "latency_steps": plan.latency,
+        "start_seconds": float(start), "seconds_per_step": per_step, "seconds_per_sample": per_step * plan.steps,
+        "cpu_seconds_per_sample": meter.per_sample(), "wall_seconds": result.seconds,
+        "load_average": os.getloadavg()[0],
         "peak_pss_bytes": watch.peak_bytes, "peak_os_processes": watch.peak_count,
-        "orphans": orphans, "shared_memory_left": leftovers, **differences(bundle.graph, inputs, result),
+        "orphans": orphans, "shared_memory_left": leftovers,
+        **differences(bundle.graph, inputs, result, recorded=recorded),
     }  # fmt: skip
 
 
@@ -76,8 +99,8 @@ def modes(bundles: list[Path], samples: int) -> list[dict[str, Any]]:
     rows = []
     for folder in bundles:
         opened = open_bundle(folder)
-        for mode in ("fast", "stock"):
-            rows.append(measure(opened, mode, samples))
+        for recorded, mode in product((True, False), ("fast", "stock")):
+            rows.append(measure(opened, mode, samples, recorded=recorded))
             print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -129,7 +152,7 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     first = verbs.add_parser("modes")
     first.add_argument("bundles", nargs="+", type=Path)
-    first.add_argument("--samples", type=int, default=8)
+    first.add_argument("--samples", type=int, default=16)
     second = verbs.add_parser("soak")
     second.add_argument("--runs", type=int, default=1000)
     for verb, name in ((first, "lava-modes.json"), (second, "lava-soak.json")):

@@ -50,6 +50,16 @@ def living(processes: set[int]) -> list[int]:
     return alive
 
 
+def cpu_seconds(processes: list[int]) -> float:
+    """User and system time that these processes have had so far."""
+    ticks = 0
+    for process in processes:
+        with suppress(OSError, IndexError):
+            fields = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])  # utime and stime
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _pss(process: int) -> int:
     with suppress(OSError, ValueError):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():

@@ -6,6 +6,7 @@ from exporters.lava.flow import Flow, trace
 from exporters.lava.limits import bound_of, exponent_of, threshold_of, vth_of, weights_of
 from exporters.lava.parts import Network, Part
 from exporters.lava.plan import FAST, STOCK, Connection, Plan, PlanError, check_mode
+from exporters.lava.populations import share_neurons
 from exporters.lava.processes import (
     FastLinear,
     IntegerSink,
@@ -52,7 +53,10 @@ def build_plan(
     timing = network.timing()
     recorded = [layer_name(n) for n in _spiking(flow)]
     sinks = [SpikeSink(f"{n}.record", n, network.parts[n].channels, timing.time[n]) for n in recorded]
+    connections = network.connections(timing)
     *processes, logits = network.processes(timing, steps)
+    if mode == FAST:
+        processes = share_neurons(processes, connections)
     return Plan(
         steps=steps,
         tokens=entry.shape[2],
@@ -60,7 +64,7 @@ def build_plan(
         classes=output.shape[0],
         latency=timing.time[LOGITS],
         processes=(*processes, *sinks, logits),
-        connections=(*network.connections(timing), *(Connection(s.layer, s.name, "a_in") for s in sinks)),
+        connections=(*connections, *(Connection(s.layer, s.name, "a_in") for s in sinks)),
         weights={layer_name(n): weights_of(n, x) for n, x in flow.nodes.items() if isinstance(x, TokenLinear)},
         mode=mode,
         graph_sha256=graph_sha256,

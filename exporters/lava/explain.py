@@ -19,12 +19,12 @@ CUSTOM = "custom, CPU only"
 
 
 def explain(plan: Plan) -> str:
-    """A table of the processes: size, delay behind the input, fixed-point facts."""
+    """A table of the parts: size, delay behind the input, fixed-point facts."""
     head = (
-        f"{len(plan.processes)} processes ({len(plan.layers)} of them sinks of spikes), T = {plan.steps}, "
-        f"N = {plan.tokens}, latency {plan.latency} steps; {MODES[plan.mode]}"
+        f"{len(plan.processes)} parts in {plan.lava_processes} processes, {len(plan.layers)} layers recorded, "
+        f"T = {plan.steps}, N = {plan.tokens}, latency {plan.latency} steps; {MODES[plan.mode]}"
     )
-    rows = [("process", "kind", "size", "delay", "facts")]
+    rows = [("part", "kind", "size", "delay", "facts")]
     rows += [(p.name, p.kind, _size(p), str(getattr(p, "delay", "")), _facts(p)) for p in plan.processes]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
@@ -56,7 +56,8 @@ def _own_facts(process: Process) -> str:
         return f"{process.pattern}, weight {process.weight}, weight exponent {process.weight_exp}"
     if isinstance(process, Lif):
         reset = f"reset at t % {process.reset_interval} == {process.reset_offset}"
-        return f"vth {process.vth}, {reset}, |I| <= {process.bound} of {process.limit}"
+        shared = f"; in the process of {process.population}" if process.population not in ("", process.name) else ""
+        return f"vth {process.vth}, {reset}, |I| <= {process.bound} of {process.limit}{shared}"
     if isinstance(process, Gate):
         return f"fires at {process.count} spikes"
     if isinstance(process, SelfAttention):

@@ -1,4 +1,4 @@
-"""The plan: what the Lava runtime builds, process by process, all in integers.
+"""The plan: what the Lava runtime builds, part by part, all in integers.
 
 A plan is plain data. :mod:`exporters.lava.build` makes one from a graph, :mod:`exporters.lava.files`
 writes it to a folder, the runtime package reads that folder under Lava's own interpreter.
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.lava.processes import Process, SpikeSink
+from exporters.lava.processes import IntegerSink, Lif, Process, SpikeSink, is_custom
 
 FORMAT = "spikeport.lava-plan/1"
 STOCK, FAST = "stock", "fast"
 MODES = {
     STOCK: "stock: only processes that Lava ships; source and sinks are the host's",
-    FAST: "fast: linears, attention and delays are custom processes, CPU only",
+    FAST: "fast: linears, attention and delays are one custom process, CPU only",
 }
 
 
@@ -77,3 +77,11 @@ class Plan:
     def layers(self) -> list[str]:
         """Names of the recorded spiking layers."""
         return [p.layer for p in self.processes if isinstance(p, SpikeSink)]
+
+    @property
+    def lava_processes(self) -> int:
+        """How many processes a run starts: one for all custom parts, one a population, one for all sinks."""
+        sinks = [p for p in self.processes if isinstance(p, SpikeSink | IntegerSink)]
+        custom = [p for p in self.processes if is_custom(p)]
+        shared = [p.name for p in self.processes if isinstance(p, Lif) and p.population not in ("", p.name)]
+        return len(self.processes) - len(sinks) - len(custom) - len(shared) + bool(sinks) + bool(custom)

@@ -1,7 +1,8 @@
 """The kinds of process that a plan is made of: plain data, sizes and fixed-point facts in integers.
 
-Each names the Lava process that the runtime builds from it. ``custom`` ones have CPU models only, all others
-are Lava's own. ``delay`` is a time behind the input, in steps; the delay pass fills it in.
+Each names the Lava process that the runtime builds from it. ``custom`` ones are the parts of one process of ours, which
+has a CPU model only; all others are Lava's own. ``delay`` is a time behind the input, in steps; the delay pass fills
+it in.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class FastLinear(Linear):
-    """Custom process with the arithmetic and the time step of ``Sparse``, one dense product for all tokens."""
+    """Part of the custom process: the arithmetic and the time step of ``Sparse``, a dense product for all tokens."""
 
     kind: ClassVar[str] = "fast_linear"
     custom: ClassVar[bool] = True
@@ -95,6 +96,7 @@ class Lif:
         reset_interval, reset_offset: T and (delay + 1) mod T: each sample starts from zero.
         bound: proved largest magnitude of a synaptic sum, unscaled.
         limit: largest magnitude that neither wraps nor clips, 2^(16-e).
+        population: the process that holds these neurons with others; empty where they have one of their own.
     """
 
     kind: ClassVar[str] = "lif"
@@ -106,6 +108,7 @@ class Lif:
     delay: int
     bound: int
     limit: int
+    population: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class Graded:
 
 @dataclass(frozen=True)
 class SelfAttention:
-    """Custom process: integer sums Q (K^T V) per head, times 2^exponent."""
+    """Part of the custom process: integer sums Q (K^T V) per head, times 2^exponent."""
 
     kind: ClassVar[str] = "ssa"
     custom: ClassVar[bool] = True
@@ -158,7 +161,7 @@ class SelfAttention:
 
 @dataclass(frozen=True)
 class MaskAttention:
-    """Custom process: spike-driven attention, ``valid_channel`` of the R valid columns masks."""
+    """Part of the custom process: spike-driven attention, ``valid_channel`` of the R valid columns masks."""
 
     kind: ClassVar[str] = "sdsa"
     custom: ClassVar[bool] = True
@@ -172,7 +175,7 @@ class MaskAttention:
 
 @dataclass(frozen=True)
 class Delay:
-    """Custom process: a tap of a delay line, ``steps`` behind what it is connected to."""
+    """Part of the custom process: a tap of a delay line, ``steps`` behind what it is connected to."""
 
     kind: ClassVar[str] = "delay"
     custom: ClassVar[bool] = True
@@ -183,7 +186,7 @@ class Delay:
 
 @dataclass(frozen=True)
 class SpikeSink:
-    """Custom process of the host's side: records the spikes of ``layer``, which run ``delay`` steps late."""
+    """Part of the sink, the host's side: records the spikes of ``layer``, which run ``delay`` steps late."""
 
     kind: ClassVar[str] = "spike_sink"
     name: str
@@ -194,7 +197,7 @@ class SpikeSink:
 
 @dataclass(frozen=True)
 class IntegerSink:
-    """Custom process of the host's side: records the integer logits, which run ``delay`` steps late."""
+    """Part of the sink, the host's side: records the integer logits, which run ``delay`` steps late."""
 
     kind: ClassVar[str] = "integer_sink"
     name: str

@@ -79,14 +79,14 @@ def take_notes(path: str) -> None:
 
 def main(fault: str, notes: str, arguments: list[str]) -> int:
     from spikeport_lava.__main__ import main as runtime
-    from spikeport_lava.processes import delay, sinks
+    from spikeport_lava.processes import fabric, sink
 
     {
-        "inner": lambda: raise_at_step(delay.PyDelay),
-        "birth": lambda: raise_at_birth(delay.PyDelay, notes),
+        "inner": lambda: raise_at_step(fabric.PyFabric),
+        "birth": lambda: raise_at_birth(fabric.PyFabric, notes),
         "rounds": short_rounds,
-        "sink": lambda: raise_at_step(sinks.PyIntegerSink),
-        "deaf": lambda: deaf_at_step(delay.PyDelay),
+        "sink": lambda: raise_at_step(sink.PySink),
+        "deaf": lambda: deaf_at_step(fabric.PyFabric),
     }[fault]()
     take_notes(notes)
     return runtime(arguments)

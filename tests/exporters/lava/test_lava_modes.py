@@ -34,6 +34,7 @@ STUDENTS: dict[str, tuple[tuple[str, ...], dict[str, int]]] = {
     "sdsa-T3": (("sdsa",), {"width": 8, "tokens": 3, "steps": 3, "heads": 1, "biases": 3}),
     "sdsa-T4": (("sdsa",), {"width": 8, "tokens": 4, "steps": 4, "heads": 1}),
     "both-T4": (("sdsa", "ssa"), {"width": 8, "tokens": 4, "steps": 4, "heads": 2}),
+    "shared": (("ssa", "sdsa"), {"width": 8, "tokens": 4, "steps": 4, "heads": 2}),
     "window": (("ssa",), {"width": 4, "tokens": 5, "steps": 4, "heads": 2, "window": 3}),
 }
 SHIFTED = ("block0.q", "block0.attention", "block0.fc2")
@@ -43,6 +44,8 @@ def student_of(name: str) -> tuple[Student, np.ndarray]:
     kinds, sizes = STUDENTS[name]
     rng = np.random.default_rng(17)
     student = make_student(rng, *kinds, **sizes)
+    if name == "shared":  # one vth for q, k, v and attention (an exponent more): neurons of both blocks share processes
+        student.threshold |= {f"block{b}.{x}": 40 for b in (0, 1) for x in "qkv"} | {"block0.attention": 20}
     return student, make_inputs(rng, student, SAMPLES)
 
 

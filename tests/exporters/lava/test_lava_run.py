@@ -75,7 +75,7 @@ def test_only_the_planned_reset_phase_is_right(lava_python: Path) -> None:
     for process in plan.processes:
         if isinstance(process, Lif) and process.name.startswith("layer"):
             shift = int(process.name[-1])
-            process = replace(process, reset_offset=(process.reset_offset + shift) % 4)
+            process = replace(process, reset_offset=(process.reset_offset + shift) % 4, population="")
         processes.append(process)
     result = run(replace(plan, processes=tuple(processes)), inputs, python=lava_python)
     code = lif(np.einsum("oc,stcn->ston", weight, inputs.astype(np.int64)), THRESHOLD)
@@ -87,7 +87,10 @@ def test_only_the_planned_reset_phase_is_right(lava_python: Path) -> None:
 
 def test_without_recording_only_logits_come_back(lava_python: Path) -> None:
     graph, (first, second), inputs = tiny_graph(np.random.default_rng(4), copies=1)
-    result = run(graph, inputs, record=False, python=lava_python)
+    lines: list[str] = []
+    result = run(graph, inputs, record=False, python=lava_python, report=lines.append)
+    assert sum(line.startswith("5 Lava processes started") for line in lines) == 1  # source, custom, two LIFs, sink
+    assert build_plan(graph).lava_processes == 5
     code = lif(np.einsum("oc,stcn->ston", first, inputs.astype(np.int64)), THRESHOLD)
     total = code + lif(np.einsum("oc,stcn->ston", first, code), THRESHOLD)
     assert total.max() == 2  # a residual above 1 survives

@@ -15,12 +15,12 @@ import numpy as np
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
-from lava.magma.core.run_configs import Loihi2SimCfg
 
+from spikeport_lava.config import Config
 from spikeport_lava.guard import Watchdog, abort, say
 from spikeport_lava.inputs import SpikeReader
 from spikeport_lava.network import build_network
-from spikeport_lava.one_process import build_models, step
+from spikeport_lava.one_process import build_turns, step
 from spikeport_lava.plan import Plan
 
 ROUND = 512
@@ -36,7 +36,7 @@ def make_stream(spikes: np.ndarray, plan: Plan) -> np.ndarray:
 
 
 def make_files(plan: Plan, record: bool, steps: int, folder: Path) -> dict[str, Path]:
-    """Preallocates one file per sink: bits for spikes, int32 for logits."""
+    """Preallocates one file per record: bits for spikes, int32 for logits."""
     files = {}
     for index, spec in enumerate(plan.processes):
         size = plan.tokens * spec.get("channels", 0)
@@ -69,7 +69,7 @@ def execute(
         started = time.monotonic()
         rows = range(first * plan.steps, (first + count) * plan.steps)
         processes = build_network(plan, stream, files, rows)
-        sink = processes[next(s["name"] for s in plan.processes if s["kind"] == "integer_sink")]
+        *_, sink = processes
         progress = _Progress(plan, first, inputs.samples, len(processes), started)
         run(sink, stream.shape[1], plan.steps * max(1, -(-count // REPORTS)), progress, watchdog)
 
@@ -101,9 +101,9 @@ def _chunks(total: int, chunk: int, advance: Callable[[int], object], progress: 
 
 
 def _run_here(sink: AbstractProcess, total: int, chunk: int, progress: _Progress, _watchdog: Watchdog) -> None:
-    models = build_models(sink)
+    turns = build_turns(sink)
     progress.begin()
-    _chunks(total, chunk, lambda count: step(models, count), progress)
+    _chunks(total, chunk, lambda count: step(turns, count), progress)
 
 
 def _run_apart(sink: AbstractProcess, total: int, chunk: int, progress: _Progress, watchdog: Watchdog) -> None:
@@ -120,7 +120,7 @@ def _run_apart(sink: AbstractProcess, total: int, chunk: int, progress: _Progres
 def start(process: AbstractProcess, watchdog: Watchdog) -> None:
     """Starts the network that ``process`` belongs to, every child of it watched."""
     try:
-        executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+        executable = process.compile(Config())
         names = [p.name for p, b in executable.proc_builders.items() if isinstance(b, PyProcessBuilder)]
         watchdog.watch(_Actors(process), names)
         process.create_runtime(executable=executable)

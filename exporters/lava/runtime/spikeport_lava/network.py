@@ -1,4 +1,8 @@
-"""Builds the Lava processes of a plan and connects them."""
+"""Builds the Lava processes of a plan and connects them.
+
+A plan's custom parts become one process, and so do the neurons of a population and all sinks: every process costs time
+in every step.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.proc.graded.process import GradedVec
 from lava.proc.io.source import RingBuffer
@@ -16,50 +19,77 @@ from lava.proc.prodneuron.process import ProdNeuron
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 
-from spikeport_lava.plan import Plan
-from spikeport_lava.processes.attention import MaskAttention, SelfAttention
-from spikeport_lava.processes.delay import Delay
-from spikeport_lava.processes.linear import TokenLinear
-from spikeport_lava.processes.sinks import IntegerSink, SpikeSink
+from spikeport_lava.fabric import Fabric
+from spikeport_lava.plan import CUSTOM, Plan, populations
+from spikeport_lava.processes.fabric import FabricProcess
+from spikeport_lava.processes.sink import Sink, Track
 from spikeport_lava.wiring import over_tokens, wire
 
 Spec = dict[str, Any]
 OUT_PORTS = {
-    **dict.fromkeys(("linear", "fast_linear", "wiring"), "a_out"),
+    **dict.fromkeys(("linear", "wiring"), "a_out"),
     **dict.fromkeys(("source", "lif", "gate", "product", "graded"), "s_out"),
 }
 SINKS = ("spike_sink", "integer_sink")
 
 
-def build_network(plan: Plan, stream: np.ndarray, files: dict[str, Path], rows: range) -> dict[str, AbstractProcess]:
-    """Processes by name, connected.
+def build_network(plan: Plan, stream: np.ndarray, files: dict[str, Path], rows: range) -> list[AbstractProcess]:
+    """The processes, connected.
 
     Args:
         plan: what to build; sinks without a file are left out.
         stream: int32 (N * (D + 1), steps), the input of this round.
         files: path of each sink's preallocated file.
         rows: of each file, those that this round fills.
+
+    Raises:
+        InputError: if the plan's parts do not go together.
     """
+    sinks = [spec for spec in plan.processes if spec["name"] in files]
+    build = _around_fabric if any(spec["kind"] in CUSTOM for spec in plan.processes) else _direct
+    return build(plan, RingBuffer(data=stream), sinks, files, rows)
+
+
+def _direct(
+    plan: Plan, source: RingBuffer, sinks: list[Spec], files: dict[str, Path], rows: range
+) -> list[AbstractProcess]:
+    """A process for each of the plan's, connected as the plan says; the sink has a port for each record."""
+    kinds = {spec["name"]: spec["kind"] for spec in plan.processes}
     processes: dict[str, AbstractProcess] = {}
     for spec in plan.processes:
-        if spec["kind"] in SINKS:
-            if spec["name"] in files:
-                processes[spec["name"]] = _sink(spec, plan, files[spec["name"]], rows)
-        elif spec["kind"] == "source":
-            processes[spec["name"]] = RingBuffer(data=stream)
-        else:
-            processes[spec["name"]] = BUILDERS[spec["kind"]](spec, plan)
-    kinds = {spec["name"]: spec["kind"] for spec in plan.processes}
-    for source, target, port in plan.connections:
-        if target in processes:
-            _connect(processes[source], OUT_PORTS.get(kinds[source], "out"), processes[target], port)
-    return processes
+        if spec["kind"] not in SINKS:
+            processes[spec["name"]] = source if spec["kind"] == "source" else BUILDERS[spec["kind"]](spec, plan)
+    sink = _sink(plan, [[spec] for spec in sinks], files, rows)
+    ports = {spec["name"]: f"in{index}" for index, spec in enumerate(sinks)}
+    for before, after, port in plan.connections:
+        out = getattr(processes[before], OUT_PORTS[kinds[before]])
+        if after in ports:
+            out.connect(getattr(sink, ports[after]))
+        elif after in processes:
+            out.connect(getattr(processes[after], port))
+    return [*processes.values(), sink]
 
 
-def _connect(source: AbstractProcess, out_port: str, target: AbstractProcess, in_port: str) -> None:
-    out: OutPort = getattr(source, out_port)
-    into: InPort = getattr(target, in_port)
-    out.connect(into)
+def _around_fabric(
+    plan: Plan, source: RingBuffer, sinks: list[Spec], files: dict[str, Path], rows: range
+) -> list[AbstractProcess]:
+    """Source, populations and sink around one custom process; the sink has one port."""
+    fabric = Fabric(plan, [spec["name"] for spec in sinks])
+    lifs = [_population(name, members, plan) for name, members in populations(plan).items()]
+    sink = _sink(plan, [sinks], files, rows)
+    process = FabricProcess(
+        fabric=fabric,
+        sizes=[lif.a_in.shape[0] for lif in lifs],
+        inputs=source.s_out.shape[0],
+        results=sink.in0.shape[0],
+        name="fabric",
+    )
+    source.s_out.connect(process.source_in)
+    process.results_out.connect(sink.in0)
+    for index, lif in enumerate(lifs):
+        getattr(process, f"to{index}").connect(lif.a_in)
+        lif.s_out.connect(getattr(process, f"from{index}"))
+    return [source, process, *lifs, sink]
 
 
 def _linear(spec: Spec, plan: Plan) -> Sparse:
@@ -70,16 +100,6 @@ def _linear(spec: Spec, plan: Plan) -> Sparse:
         weight_exp=spec["weight_exp"],
         num_message_bits=8,
         sign_mode=SignMode.MIXED,
-        name=spec["name"],
-    )
-
-
-def _fast_linear(spec: Spec, plan: Plan) -> TokenLinear:
-    return TokenLinear(
-        weights=plan.weights[spec["name"]],
-        tokens=plan.tokens,
-        window=spec["window"],
-        exponent=spec["weight_exp"],
         name=spec["name"],
     )
 
@@ -113,63 +133,38 @@ def _named(process: AbstractProcess, spec: Spec) -> AbstractProcess:
 
 
 def _lif(spec: Spec, plan: Plan) -> LIFReset:
+    return _population(spec["name"], [spec], plan)
+
+
+def _population(name: str, members: list[Spec], plan: Plan) -> LIFReset:
+    """One process for all neurons of the members, one member after the other."""
     return LIFReset(
-        shape=(plan.tokens * spec["channels"],),
+        shape=(plan.tokens * sum(member["channels"] for member in members),),
         du=4095,
         dv=2048,
-        vth=spec["vth"],
-        reset_interval=spec["reset_interval"],
-        reset_offset=spec["reset_offset"],
-        name=spec["name"],
+        vth=members[0]["vth"],
+        reset_interval=members[0]["reset_interval"],
+        reset_offset=members[0]["reset_offset"],
+        name=name,
     )
 
 
-def _ssa(spec: Spec, plan: Plan) -> SelfAttention:
-    return SelfAttention(
-        tokens=plan.tokens,
-        width=spec["width"],
-        heads=spec["heads"],
-        exponent=spec["exponent"],
-        name=spec["name"],
-    )
-
-
-def _sdsa(spec: Spec, plan: Plan) -> MaskAttention:
-    return MaskAttention(
-        tokens=plan.tokens,
-        width=spec["width"],
-        threshold=spec["threshold"],
-        valid_channels=spec["valid_channels"],
-        valid_channel=spec["valid_channel"],
-        name=spec["name"],
-    )
-
-
-def _delay(spec: Spec, plan: Plan) -> Delay:
-    return Delay(size=plan.tokens * spec["channels"], steps=spec["steps"], name=spec["name"])
-
-
-def _sink(spec: Spec, plan: Plan, path: Path, rows: range) -> AbstractProcess:
-    build = SpikeSink if spec["kind"] == "spike_sink" else IntegerSink
-    return build(
-        size=plan.tokens * spec["channels"],
-        path=str(path),
-        delay=spec["delay"],
-        first=rows.start,
-        steps=len(rows),
-        name=spec["name"],
-    )
+def _sink(plan: Plan, ports: list[list[Spec]], files: dict[str, Path], rows: range) -> Sink:
+    tracks = [
+        [
+            Track(plan.tokens * spec["channels"], str(files[spec["name"]]), spec["delay"], spec["kind"] == "spike_sink")
+            for spec in specs
+        ]
+        for specs in ports
+    ]
+    return Sink(tracks=tracks, first=rows.start, steps=len(rows), name="sink")
 
 
 BUILDERS: dict[str, Callable[[Spec, Plan], AbstractProcess]] = {
     "linear": _linear,
-    "fast_linear": _fast_linear,
     "wiring": _wiring,
     "gate": _gate,
     "product": _product,
     "graded": _graded,
     "lif": _lif,
-    "ssa": _ssa,
-    "sdsa": _sdsa,
-    "delay": _delay,
 }

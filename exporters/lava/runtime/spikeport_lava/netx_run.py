@@ -18,8 +18,9 @@ from lava.proc.io.source import RingBuffer
 from spikeport_lava.execute import start
 from spikeport_lava.guard import Watchdog, abort, say
 from spikeport_lava.plan import InputError
-from spikeport_lava.processes.sinks import IntegerSink, SpikeSink
+from spikeport_lava.processes.sink import Sink
 from spikeport_lava.results import versions
+from spikeport_lava.tracks import Track
 
 REPORTS = 10
 
@@ -51,16 +52,21 @@ def execute(options: argparse.Namespace, inputs: np.ndarray, scratch: Path, watc
     source = RingBuffer(data=stream)
     source.s_out.connect(port)
     rows = samples * steps
-    sinks = {}
-    for i, delay in enumerate(delays):
-        sinks[f"spikes/{i}"] = _sink(SpikeSink, network.layers[i].neuron.s_out, scratch, i, delay, rows)
+    ports = {f"spikes/{i}": network.layers[i].neuron.s_out for i in range(len(delays))}
     if options.sums:
-        last = network.layers[-1].synapse.a_out
-        sinks["sums"] = _sink(IntegerSink, last, scratch, len(delays), delays[-1], rows)
+        ports["sums"] = network.layers[-1].synapse.a_out
+    waits = [*delays, delays[-1]]
+    tracks = {
+        name: _track(port, scratch / f"{i}.rows", waits[i], rows, is_packed=name != "sums")
+        for i, (name, port) in enumerate(ports.items())
+    }
+    sink = Sink(tracks=[[track] for track in tracks.values()], first=0, steps=rows, name="sink")
+    for i, port in enumerate(ports.values()):
+        port.flatten().connect(getattr(sink, f"in{i}"))
     start(source, watchdog)
     say(f"{len(network.layers)} layers of {options.net.name}, {stream.shape[-1]} steps")
     _run(source, stream.shape[-1], watchdog)
-    return _collect(network, sinks, samples, steps)
+    return _collect(network, tracks, samples, steps)
 
 
 def load(options: argparse.Namespace, steps: int) -> Network:
@@ -88,14 +94,11 @@ def layer_delays(network: Network) -> list[int]:
     return [first + i for i in range(len(network.layers))]
 
 
-def _sink(kind: type, port: Any, scratch: Path, index: int, delay: int, rows: int) -> AbstractProcess:
-    size = int(np.prod(port.shape))
-    path = scratch / f"{index}.rows"
+def _track(port: Any, path: Path, delay: int, rows: int, *, is_packed: bool) -> Track:
+    track = Track(int(np.prod(port.shape)), str(path), delay, is_packed)
     with open(path, "wb") as file:
-        file.truncate(rows * (4 * size if kind is IntegerSink else -(-size // 8)))
-    sink = kind(size=size, path=str(path), delay=delay, first=0, steps=rows, name=f"sink{index}")
-    port.flatten().connect(sink.a_in)
-    return sink
+        file.truncate(rows * (-(-track.size // 8) if is_packed else 4 * track.size))
+    return track
 
 
 def _run(process: AbstractProcess, total: int, watchdog: Watchdog) -> None:
@@ -112,17 +115,17 @@ def _run(process: AbstractProcess, total: int, watchdog: Watchdog) -> None:
     process.stop()
 
 
-def _collect(network: Network, sinks: dict[str, AbstractProcess], samples: int, steps: int) -> dict[str, Any]:
+def _collect(network: Network, tracks: dict[str, Track], samples: int, steps: int) -> dict[str, Any]:
     arrays: dict[str, Any] = {"versions": np.array(json.dumps({**versions(), "lava-dl": version("lava-dl")}))}
     arrays["layers"] = np.array(len(network.layers))
-    for name, sink in sinks.items():
-        path, size = Path(sink.proc_params["path"]), sink.proc_params["size"]
+    for name, track in tracks.items():
         layer = network.layers[-1 if name == "sums" else int(name.partition("/")[2])]
         shape = tuple(layer.shape)
         if name == "sums":
-            values = np.fromfile(path, np.int32)
+            values = np.fromfile(track.path, np.int32)
         else:
-            values = np.unpackbits(np.fromfile(path, np.uint8).reshape(samples * steps, -1), axis=-1, count=size)
+            packed = np.fromfile(track.path, np.uint8).reshape(samples * steps, -1)
+            values = np.unpackbits(packed, axis=-1, count=track.size)
         planes = values.reshape(samples, steps, *shape)
         order = (0, 1, *reversed(range(2, 2 + len(shape))))  # Lava holds (W, H, C), files and everybody else (C, H, W)
         planes = np.ascontiguousarray(planes.transpose(order))

@@ -2,7 +2,7 @@
 
 The compiler, its process models and their ports are Lava's own; only the channels differ, which are queues here
 and shared memory between processes there. So a model that raises shows at once, and a network starts in no time.
-For acyclic networks, spiking phase only.
+Spiking phase only.
 """
 
 from __future__ import annotations
@@ -13,15 +13,51 @@ from typing import Any
 import numpy as np
 from lava.magma.core.process.ports.ports import create_port_id
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_configs import Loihi2SimCfg
+
+from spikeport_lava.config import Config
+
+
+class Turn:
+    """One model, at most once a step."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def take(self, step: int) -> None:
+        """Runs the model's time step ``step`` unless it has begun it already."""
+        if self.model.time_step < step:
+            self.model.time_step += 1
+            self.model.run_spk()
+
+
+class Channel:
+    """A queue, and whose turn it is when it is empty."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[np.ndarray] = deque()
+        self.source: Turn | None = None
+
+    def oldest(self, step: int) -> np.ndarray:
+        """The oldest message; the source takes its turn if there is none.
+
+        Raises:
+            ValueError: if there is none then either; between processes this would be a hang.
+        """
+        if not self.waiting and self.source is not None:
+            self.source.take(step)
+        if not self.waiting:
+            name = "nothing" if self.source is None else type(self.source.model).__name__
+            raise ValueError(f"a port waits for {name}, which waits for it in turn; delay one of the two by a step")
+        return self.waiting.popleft()
 
 
 class LocalPort:
     """One end of a channel: what a model calls on Lava's own."""
 
-    def __init__(self, initializer: Any, d_type: Any, queue: deque) -> None:
+    def __init__(self, initializer: Any, d_type: Any, channel: Channel) -> None:
         self.name, self.shape, self.size = initializer.name, initializer.shape, initializer.size
-        self.d_type, self.queue = d_type, queue
+        self.d_type, self.channel = d_type, channel
+        self.reader: Turn | None = None
 
     def start(self) -> None:
         """Nothing to start."""
@@ -31,59 +67,61 @@ class LocalPort:
 
     def probe(self) -> bool:
         """Whether something waits."""
-        return bool(self.queue)
+        return bool(self.channel.waiting)
 
     def send(self, data: np.ndarray) -> None:
         """Copies, as shared memory does, in the sender's type."""
-        self.queue.append(np.array(data, dtype=self.d_type).reshape(self.shape))
+        self.channel.waiting.append(np.array(data, dtype=self.d_type).reshape(self.shape))
 
     def recv(self) -> np.ndarray:
-        """The oldest message; an empty queue is an error, it would be a hang between processes."""
-        return self.queue.popleft()
+        """The oldest message, of the step that the reader is in."""
+        assert self.reader is not None
+        return self.channel.oldest(self.reader.model.time_step)
 
 
-def build_models(process: AbstractProcess) -> list[Any]:
-    """The models of a whole network, in an order in which each runs after those that feed it.
+def build_turns(process: AbstractProcess) -> list[Turn]:
+    """The models of a whole network, each after those that feed it where there is such an order.
 
     Args:
         process: any one of the network.
-
-    Raises:
-        ValueError: if the network has a loop.
     """
-    executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+    executable = process.compile(Config())
     builders = executable.proc_builders
     feeders: dict[AbstractProcess, set[AbstractProcess]] = {p: set() for p in builders}
-    for channel in executable.channel_builders:
-        source, target, queue = channel.src_process, channel.dst_process, deque()
-        d_type = channel.src_port_initializer.d_type
-        out = LocalPort(channel.src_port_initializer, d_type, queue)
-        into = LocalPort(channel.dst_port_initializer, d_type, queue)
+    ends: list[tuple[AbstractProcess, AbstractProcess, LocalPort]] = []
+    for built in executable.channel_builders:
+        source, target, channel = built.src_process, built.dst_process, Channel()
+        d_type = built.src_port_initializer.d_type
+        out = LocalPort(built.src_port_initializer, d_type, channel)
+        into = LocalPort(built.dst_port_initializer, d_type, channel)
         builders[source].set_csp_ports([out])
         builders[target].set_csp_ports([into])
         builders[target].add_csp_port_mapping(create_port_id(source.id, out.name), into)
         feeders[target].add(source)
-    return [builders[p].build() for p in _ordered(feeders)]
+        ends.append((source, target, into))
+    turns = {p: Turn(builders[p].build()) for p in _ordered(feeders)}
+    for source, target, into in ends:
+        into.channel.source, into.reader = turns[source], turns[target]
+    return list(turns.values())
 
 
 def _ordered(feeders: dict[AbstractProcess, set[AbstractProcess]]) -> list[AbstractProcess]:
+    """Of those that feed each other, the one that most others feed is first: they take their turns as it asks them."""
     order: list[AbstractProcess] = []
     waiting = dict(feeders)
     while waiting:
-        ready = [p for p, before in waiting.items() if before.isdisjoint(waiting)]
-        if not ready:
-            raise ValueError(
-                f"{', '.join(sorted(p.name for p in waiting))}: feed each other, need a network without loop"
-            )
+        ready = [p for p, before in waiting.items() if before.isdisjoint(waiting)] or [
+            max(waiting, key=lambda p: len(waiting[p]))
+        ]
         order += ready
         for p in ready:
             del waiting[p]
     return order
 
 
-def step(models: list[Any], count: int) -> None:
+def step(turns: list[Turn], count: int) -> None:
     """Advances all models by ``count`` time steps."""
     for _ in range(count):
-        for model in models:
-            model.time_step += 1
-            model.run_spk()
+        now = min(turn.model.time_step for turn in turns) + 1
+        for turn in turns:
+            turn.take(now)

@@ -30,6 +30,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "spike_sink": ("channels", "delay"),
     "integer_sink": ("channels", "delay"),
 }
+CUSTOM = ("fast_linear", "ssa", "sdsa", "delay")  # parts of one process of ours; all others are Lava's
 WEIGHTED = ("linear", "fast_linear")
 DEFAULTS: dict[str, dict[str, int]] = {kind: {"window": 1} for kind in WEIGHTED}  # fields that older plans lack
 LIMITS = {"vth": 131_071, "weight_exp": 7, "exponent": 7, "weight": 255, "count": 2048}
@@ -86,6 +87,24 @@ def read_plan(folder: Path) -> Plan:
     _check_connections(connections, {p["name"] for p in raw["processes"]})
     texts = {key: str(raw[key]) for key in ("mode", "graph_sha256") if key in raw}
     return Plan(**sizes, processes=raw["processes"], connections=connections, weights=weights, **texts)
+
+
+def populations(plan: Plan) -> dict[str, list[dict[str, Any]]]:
+    """The neurons by the process that holds them, each member with its own channels.
+
+    Raises:
+        InputError: if the members of one differ in threshold or reset, which a process has one of.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for process in plan.processes:
+        if process["kind"] == "lif":
+            found.setdefault(process.get("population") or process["name"], []).append(process)
+    for name, members in found.items():
+        for key in ("vth", "reset_interval", "reset_offset"):
+            values = sorted({member[key] for member in members})
+            if len(values) > 1:
+                raise InputError(f"population {name}: {key} is {values[0]} and {values[1]}, its members need one")
+    return found
 
 
 def _integer(values: dict[str, Any], key: str, owner: str) -> int:

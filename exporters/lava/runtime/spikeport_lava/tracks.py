@@ -1,0 +1,37 @@
+"""Files of rows that a sink fills.
+
+Reading a Var costs about 40 us a value, minutes for every layer's spikes; a memory-mapped file costs nothing. The
+files are shared between the sink's process and the one that started Lava.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is written to one file.
+
+    Attributes:
+        size: number of signals.
+        path: an existing file of rows, one a time step.
+        delay: time steps to skip, the signals' delay behind the input.
+        is_packed: eight spikes a byte, ceil(size / 8) bytes a row, first spike in the highest bit; else int32.
+    """
+
+    size: int
+    path: str
+    delay: int
+    is_packed: bool
+
+    def encode(self, data: np.ndarray) -> np.ndarray:
+        """One row of the file from int32 (size,)."""
+        return np.packbits(data != 0) if self.is_packed else data.astype(np.int32)
+
+    def open_rows(self, first: int, steps: int) -> np.ndarray:
+        """``steps`` rows of the file from ``first``, as an array."""
+        row = self.encode(np.zeros(self.size, np.int32))
+        return np.memmap(self.path, row.dtype, mode="r+", offset=first * row.nbytes, shape=(steps, row.size))
