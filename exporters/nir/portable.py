@@ -77,7 +77,10 @@ def check_graph(graph: Graph, planner: Planner) -> list[Verdict]:
     if native:
         why = f"node {native[0]!r}: attention without a body, a type that nir does not know"
         return [*verdicts, *(Verdict(target, False, why) for target in (STOCK, *READERS))]
-    stock = to_nir(graph)  # nir's own type check included
+    try:
+        stock = to_nir(graph)  # nir's own type check included
+    except GraphError as error:
+        return [*verdicts, *(Verdict(target, False, str(error)) for target in (STOCK, *READERS))]
     return [*verdicts, _stock(stock), *(_reader(stock, reader, "") for reader in READERS)]
 
 
