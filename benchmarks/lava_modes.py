@@ -1,6 +1,6 @@
 """What the two realisations of a Lava plan cost, and whether real Lava ever hangs or leaves something behind.
 
-    python -m benchmarks.lava_modes modes BUNDLE... [--samples 16] [--out FILE.json]
+    python -m benchmarks.lava_modes modes BUNDLE... [--samples 64] [--out FILE.json]
     python -m benchmarks.lava_modes soak [--runs 1000] [--out FILE.json]
 
 ``modes`` streams golden sentences of each bundle through ``fast`` and ``stock`` in real multi-process Lava, with every
@@ -35,7 +35,7 @@ from toolkit.bundle.reader import Bundle, open_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTED, PACE = re.compile(r"(\d+) Lava processes started in ([\d.]+) s"), re.compile(r"([\d.]+) ms per step")
-PROGRESS = re.compile(r"(\d+)/\d+ samples")
+PROGRESS = re.compile(r"(\d+)/\d+ samples, (\d+) at a time")
 SOAK_LIMIT = 120.0
 
 
@@ -81,11 +81,14 @@ def measure(bundle: Bundle, mode: str, samples: int, *, recorded: bool) -> dict[
     text = "\n".join(meter.lines)
     count, start = next(iter(STARTED.findall(text)))
     per_step = float(PACE.findall(text)[-1]) / 1e3
+    lanes = int(PROGRESS.findall(text)[-1][1])
+    steps = -(-samples // lanes) * plan.steps + plan.latency
     orphans, leftovers = watch.left()
     return {
         "bundle": bundle.folder.name, "mode": mode, "recorded": recorded, "samples": samples,
         "lava_processes": int(count), "plan_parts": len(plan.processes), "latency_steps": plan.latency,
-        "start_seconds": float(start), "seconds_per_step": per_step, "seconds_per_sample": per_step * plan.steps,
+        "start_seconds": float(start), "seconds_per_step": per_step, "samples_at_a_time": lanes,
+        "seconds_per_sample": per_step * steps / samples,
         "cpu_seconds_per_sample": meter.per_sample(), "wall_seconds": result.seconds,
         "load_average": os.getloadavg()[0],
         "peak_pss_bytes": watch.peak_bytes, "peak_os_processes": watch.peak_count,
@@ -152,7 +155,7 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     first = verbs.add_parser("modes")
     first.add_argument("bundles", nargs="+", type=Path)
-    first.add_argument("--samples", type=int, default=16)
+    first.add_argument("--samples", type=int, default=64)
     second = verbs.add_parser("soak")
     second.add_argument("--runs", type=int, default=1000)
     for verb, name in ((first, "lava-modes.json"), (second, "lava-soak.json")):

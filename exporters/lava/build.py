@@ -38,7 +38,7 @@ def build_plan(
         steps: T; by default ``graph.metadata["steps"]``.
         calibrated: accept neurons whose proved bound exceeds the range, because the inputs have been
             checked by simulation. The plan then states bound and limit, and nothing else changes.
-        mode: ``stock`` (only processes that Lava ships) or ``fast`` (custom processes, CPU only).
+        mode: ``stock`` (only processes that Lava ships) or ``fast`` (a custom process, CPU only).
         graph_sha256: of the file that the graph was read from; results carry it.
 
     Raises:

@@ -1,7 +1,7 @@
 """Runs under Lava's interpreter: every case of a folder in the one-process executor, in one interpreter.
 
 Usage: many_plans.py FOLDER. A case is a folder with ``plan/`` and ``in.npz``; it gets ``out.npz``. Cases whose name
-ends in ``fast`` take several rounds.
+ends in ``T4.fast`` take several rounds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def remember_models() -> None:
 def main(folder: Path) -> None:
     remember_models()
     for case in sorted(folder.iterdir()):
-        execute.ROUND = 2 if case.name.endswith("fast") else 512
+        execute.ROUND = 2 if case.name.endswith("T4.fast") else 512
         arguments = ["--plan", case / "plan", "--inputs", case / "in.npz", "--out", case / "out.npz"]
         with tempfile.TemporaryDirectory() as scratch:
             run(parse([*map(str, arguments), "--record", "--one-process"]), Path(scratch))

@@ -148,25 +148,30 @@ def test_sums_stay_exact_or_are_refused(tmp_path: Path, runtime: SimpleNamespace
 
 
 def test_operators_are_the_published_sums(runtime: SimpleNamespace) -> None:
+    """Two samples side by side, each as if it were alone."""
     rng = np.random.default_rng(0)
-    tokens, width, heads = 5, 6, 3
-    x = rng.integers(0, 4, (tokens, width))
+    lanes, tokens, width, heads = 2, 5, 6, 3
+    x = rng.integers(0, 4, (lanes, tokens, width))
     taps = 2 * rng.integers(-9, 9, (3, width, 4))
-    linear = runtime.operators.Linear([tap.astype(np.float32) for tap in taps], np.zeros((tokens, 4), np.float32))
+    linear = runtime.operators.Linear(
+        [tap.astype(np.float32) for tap in taps], np.zeros((lanes, tokens, 4), np.float32)
+    )
     before = linear.out
     linear.store(x.astype(np.float32))
-    ahead = np.vstack([x, np.zeros((2, width), int)])
-    expected = [sum(ahead[n + a] @ taps[a] for a in range(3)) for n in range(tokens)]
+    ahead = np.concatenate([x, np.zeros((lanes, 2, width), int)], axis=1)
+    expected = [[sum(ahead[i, n + a] @ taps[a] for a in range(3)) for n in range(tokens)] for i in range(lanes)]
     np.testing.assert_array_equal(linear.out, expected)
     assert not before.any()  # what this step gives is not what it takes
-    q, k, v = (rng.random((3, tokens, width)) < 0.5).astype(np.float32)
-    split = [m.reshape(tokens, heads, -1) for m in (q, k, v)]
-    sums = np.einsum("nhc,mhc,mhd->nhd", *split).reshape(tokens, width)
+    q, k, v = (rng.random((3, lanes, tokens, width)) < 0.5).astype(np.float32)
+    split = [m.reshape(lanes, tokens, heads, -1) for m in (q, k, v)]
+    sums = np.einsum("inhc,imhc,imhd->inhd", *split).reshape(lanes, tokens, width)
     np.testing.assert_array_equal(runtime.operators.SelfAttention(heads, 8)(q, k, v), 8 * sums)
-    valid = np.array([[0, 1], [0, 1], [1, 1], [1, 0], [0, 0]], np.float32)
-    both = np.einsum("nc,nc->c", q, k)
-    masked = [[both[c] >= 2 and v[n, c] and valid[n, 1] for c in range(width)] for n in range(tokens)]
-    np.testing.assert_array_equal(runtime.operators.MaskAttention(2, 1)(q, k, v, valid), np.array(masked, float))
+    valid = (rng.random((lanes, tokens, 2)) < 0.7).astype(np.float32)
+    both = np.einsum("inc,inc->ic", q, k)
+    masked = np.zeros((lanes, tokens, width))
+    for i, n, c in np.ndindex(lanes, tokens, width):
+        masked[i, n, c] = both[i, c] >= 2 and v[i, n, c] and valid[i, n, 1]
+    np.testing.assert_array_equal(runtime.operators.MaskAttention(2, 1)(q, k, v, valid), masked)
     line = runtime.operators.Line([np.zeros(1), np.zeros(1)])
     seen = []
     for value in (7, 8, 9):

@@ -45,7 +45,7 @@ def student_of(name: str) -> tuple[Student, np.ndarray]:
     rng = np.random.default_rng(17)
     student = make_student(rng, *kinds, **sizes)
     if name == "shared":  # one vth for q, k, v and attention (an exponent more): neurons of both blocks share processes
-        student.threshold |= {f"block{b}.{x}": 40 for b in (0, 1) for x in "qkv"} | {"block0.attention": 20}
+        student.threshold |= {f"block{b}.{x}": 12 for b in (0, 1) for x in "qkv"} | {"block0.attention": 6}
     return student, make_inputs(rng, student, SAMPLES)
 
 

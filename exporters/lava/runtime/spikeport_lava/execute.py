@@ -1,4 +1,4 @@
-"""Streams samples through the network of a plan: samples back to back, every T steps one.
+"""Streams samples through the network of a plan: samples back to back, every T steps one in each lane.
 
 A round holds at most ``ROUND`` samples, for Lava's source keeps its whole stream in memory; a network is started
 for each round. Within one there is no gap between samples.
@@ -19,20 +19,26 @@ from lava.magma.core.run_conditions import RunSteps
 from spikeport_lava.config import Config
 from spikeport_lava.guard import Watchdog, abort, say
 from spikeport_lava.inputs import SpikeReader
-from spikeport_lava.network import build_network
+from spikeport_lava.network import Round, build_network, has_lanes
 from spikeport_lava.one_process import build_turns, step
 from spikeport_lava.plan import Plan
 
 ROUND = 512
+LANES = 8  # samples side by side where a plan allows it: they share what a process costs a step, and fit the cache
 REPORTS = 10
+CHANNEL_SLOTS = 8  # messages that a channel has memory for, of Lava's 64; at most two wait in one at a time
 
 
-def make_stream(spikes: np.ndarray, plan: Plan) -> np.ndarray:
-    """The samples (S, T, D + 1, N) back to back, int32 (N * (D + 1), S * T + latency), token-major."""
-    rows = spikes.transpose(3, 2, 0, 1).reshape(plan.tokens * plan.channels, -1)
-    stream = np.zeros((rows.shape[0], rows.shape[1] + plan.latency), np.int32)
-    stream[:, : rows.shape[1]] = rows
-    return stream
+def make_stream(spikes: np.ndarray, plan: Plan, lanes: int) -> np.ndarray:
+    """The samples (S, T, D + 1, N) as int32 (lanes * N * (D + 1), ceil(S / lanes) * T + latency), token-major.
+
+    Each lane has consecutive samples back to back; what the last one lacks is silence.
+    """
+    each = -(-len(spikes) // lanes)
+    padded = np.zeros((lanes * each, *spikes.shape[1:]), np.int32)
+    padded[: len(spikes)] = spikes
+    rows = padded.reshape(lanes, each, *spikes.shape[1:]).transpose(0, 4, 3, 1, 2).reshape(-1, each * plan.steps)
+    return np.hstack([rows, np.zeros((len(rows), plan.latency), np.int32)])
 
 
 def make_files(plan: Plan, record: bool, steps: int, folder: Path) -> dict[str, Path]:
@@ -65,20 +71,21 @@ def execute(
     run = _run_here if one_process else _run_apart
     for first in range(0, inputs.samples, ROUND):
         count = min(ROUND, inputs.samples - first)
-        stream = make_stream(inputs.read(count), plan)
+        each = -(-count // min(count, LANES if has_lanes(plan) else 1))
+        lanes = -(-count // each)
+        stream = make_stream(inputs.read(count), plan, lanes)
         started = time.monotonic()
         rows = range(first * plan.steps, (first + count) * plan.steps)
-        processes = build_network(plan, stream, files, rows)
-        *_, sink = processes
-        progress = _Progress(plan, first, inputs.samples, len(processes), started)
-        run(sink, stream.shape[1], plan.steps * max(1, -(-count // REPORTS)), progress, watchdog)
+        processes = build_network(plan, Round(stream, files, rows, lanes, each * plan.steps))
+        progress = _Progress(plan, range(first, first + count), inputs.samples, lanes, len(processes), started)
+        run(processes[-1], stream.shape[1], plan.steps * max(1, -(-each // REPORTS)), progress, watchdog)
 
 
 class _Progress:
     """Tells of the start, and then of samples finished."""
 
-    def __init__(self, plan: Plan, first: int, samples: int, processes: int, started: float) -> None:
-        self.plan, self.first, self.samples, self.processes = plan, first, samples, processes
+    def __init__(self, plan: Plan, now: range, samples: int, lanes: int, processes: int, started: float) -> None:
+        self.plan, self.now, self.samples, self.lanes, self.processes = plan, now, samples, lanes, processes
         self.started = started
 
     def begin(self) -> None:
@@ -86,9 +93,10 @@ class _Progress:
         self.started = time.monotonic()
 
     def at(self, done: int) -> None:
-        finished = self.first + max(0, done - self.plan.latency) // self.plan.steps
+        each = max(0, done - self.plan.latency) // self.plan.steps
+        finished = min(self.now.start + self.lanes * each, self.now.stop)
         rate = 1e3 * (time.monotonic() - self.started) / done
-        say(f"{finished}/{self.samples} samples, {rate:.1f} ms per step")
+        say(f"{finished}/{self.samples} samples, {self.lanes} at a time, {rate:.1f} ms per step")
 
 
 def _chunks(total: int, chunk: int, advance: Callable[[int], object], progress: _Progress) -> None:
@@ -120,7 +128,7 @@ def _run_apart(sink: AbstractProcess, total: int, chunk: int, progress: _Progres
 def start(process: AbstractProcess, watchdog: Watchdog) -> None:
     """Starts the network that ``process`` belongs to, every child of it watched."""
     try:
-        executable = process.compile(Config())
+        executable = process.compile(Config(), {"pypy_channel_size": CHANNEL_SLOTS})
         names = [p.name for p, b in executable.proc_builders.items() if isinstance(b, PyProcessBuilder)]
         watchdog.watch(_Actors(process), names)
         process.create_runtime(executable=executable)

@@ -1,6 +1,7 @@
 """Everything between the neurons of a ``fast`` plan: linears, delay lines, attention, and their sums.
 
-Neurons are apart, in populations: a population is told currents and answers with spikes.
+Neurons are apart, in populations: a population is told currents and answers with spikes. A message holds one member
+or record after the other, of each all L samples that run side by side, of each sample (N, C), token after token.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Fabric:
 
     Args:
         plan: of mode ``fast``.
+        lanes: L, samples that run side by side.
         recorded: names of the sinks whose signals :meth:`results` gives, in that order.
 
     Attributes:
@@ -41,8 +43,8 @@ class Fabric:
         InputError: if a sum might leave int32, a process is not of the kinds of this mode, or one waits for itself.
     """
 
-    def __init__(self, plan: Plan, recorded: list[str]) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, recorded: list[str], lanes: int = 1) -> None:
+        self.plan, self.lanes, self.rows = plan, lanes, lanes * plan.tokens
         self.specs: dict[str, Spec] = {p["name"]: p for p in plan.processes}
         self.sources = sources_of(plan)
         dtype = np.float32 if self._largest_sum() < FLOAT32_EXACT else np.float64
@@ -55,7 +57,7 @@ class Fabric:
         self.signals: dict[Any, np.ndarray] = {}
 
     def begin(self, inputs: np.ndarray) -> None:
-        """A step's input, int32 (N * (D + 1),), and what the linears and lines give in it."""
+        """A step's input, int32 (L * N * (D + 1),), and what the linears and lines give in it."""
         (source,) = (p["name"] for p in self.plan.processes if p["kind"] == "source")
         self.signals = {name: operator.out for name, operator in self.memory.items()}
         self.signals[source] = self._tokens(inputs)
@@ -71,7 +73,7 @@ class Fabric:
         operator.store(self._into(name, "s_in" if isinstance(operator, Linear) else "a_in"))
 
     def currents(self, population: str) -> np.ndarray:
-        """Input of a population, int32 (N * channels,), one member after the other; of the next step if it is early."""
+        """Input of a population, int32 (L * N * channels,), member after member; of the next step if it is early."""
         members = self.members[population]
         if population not in self.order.early:
             return self._message([(self._into(name, "a_in"), channels) for name, channels in members])
@@ -81,7 +83,7 @@ class Fabric:
         """What the population answered, int32 as :meth:`currents`."""
         start = 0
         for name, channels in self.members[population]:
-            size = self.plan.tokens * channels
+            size = self.rows * channels
             self.signals[name] = self._tokens(spikes[start : start + size])
             start += size
 
@@ -90,12 +92,12 @@ class Fabric:
         return self._message([(self._into(name, "a_in"), channels) for name, channels in self.recorded])
 
     def _tokens(self, flat: np.ndarray) -> np.ndarray:
-        return flat.reshape(self.plan.tokens, -1).astype(self.dtype)
+        return flat.reshape(self.lanes, self.plan.tokens, -1).astype(self.dtype)
 
     def _message(self, parts: list[tuple[np.ndarray, int]]) -> np.ndarray:
-        message, start = np.empty(self.plan.tokens * sum(channels for _, channels in parts), np.int32), 0
+        message, start = np.empty(self.rows * sum(channels for _, channels in parts), np.int32), 0
         for part, channels in parts:
-            end = start + self.plan.tokens * channels
+            end = start + self.rows * channels
             message[start:end], start = part.reshape(-1), end
         return message
 
@@ -112,14 +114,14 @@ class Fabric:
         return self.signals[key]
 
     def _memory(self, spec: Spec, dtype: type) -> Linear | Line:
-        tokens = self.plan.tokens
+        before = (self.lanes, self.plan.tokens)
         if spec["kind"] == "fast_linear":
             scaled = self.plan.weights[spec["name"]].astype(dtype) * dtype(2 ** spec["weight_exp"])
             taps = [np.ascontiguousarray(tap.T) for tap in np.split(scaled, spec["window"], axis=1)]
-            return Linear(taps, np.zeros((tokens, spec["outputs"]), dtype))
+            return Linear(taps, np.zeros((*before, spec["outputs"]), dtype))
         if spec["steps"] < 1:
             raise InputError(f"{spec['name']}: a delay of {spec['steps']} steps, need at least 1")
-        return Line([np.zeros((tokens, spec["channels"]), dtype)] * spec["steps"])
+        return Line([np.zeros((*before, spec["channels"]), dtype)] * spec["steps"])
 
     def _largest_sum(self) -> int:
         """Bound of every sum in the network, unscaled: messages are 1, their sums as many as are joined."""

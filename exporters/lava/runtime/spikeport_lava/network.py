@@ -1,12 +1,13 @@
 """Builds the Lava processes of a plan and connects them.
 
 A plan's custom parts become one process, and so do the neurons of a population and all sinks: every process costs time
-in every step.
+in every step. Around the custom process several samples run side by side, in lanes, so that they share that cost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +34,48 @@ OUT_PORTS = {
 SINKS = ("spike_sink", "integer_sink")
 
 
-def build_network(plan: Plan, stream: np.ndarray, files: dict[str, Path], rows: range) -> list[AbstractProcess]:
-    """The processes, connected.
+@dataclass(frozen=True)
+class Round:
+    """What one network runs.
 
-    Args:
-        plan: what to build; sinks without a file are left out.
-        stream: int32 (N * (D + 1), steps), the input of this round.
+    Attributes:
+        stream: int32 (lanes * N * (D + 1), steps), its input.
         files: path of each sink's preallocated file.
-        rows: of each file, those that this round fills.
+        rows: of each file, those that it fills.
+        lanes, lane_steps: samples that run side by side, and the rows that each lane fills; the last may fill fewer.
+    """
+
+    stream: np.ndarray
+    files: dict[str, Path]
+    rows: range
+    lanes: int
+    lane_steps: int
+
+
+def has_lanes(plan: Plan) -> bool:
+    """Whether samples can run side by side: where all but the neurons is ours."""
+    return any(spec["kind"] in CUSTOM for spec in plan.processes)
+
+
+def build_network(plan: Plan, work: Round) -> list[AbstractProcess]:
+    """The processes, connected; sinks without a file are left out.
 
     Raises:
         InputError: if the plan's parts do not go together.
     """
-    sinks = [spec for spec in plan.processes if spec["name"] in files]
-    build = _around_fabric if any(spec["kind"] in CUSTOM for spec in plan.processes) else _direct
-    return build(plan, RingBuffer(data=stream), sinks, files, rows)
+    sinks = [spec for spec in plan.processes if spec["name"] in work.files]
+    build = _around_fabric if has_lanes(plan) else _direct
+    return build(plan, work, RingBuffer(data=work.stream), sinks)
 
 
-def _direct(
-    plan: Plan, source: RingBuffer, sinks: list[Spec], files: dict[str, Path], rows: range
-) -> list[AbstractProcess]:
+def _direct(plan: Plan, work: Round, source: RingBuffer, sinks: list[Spec]) -> list[AbstractProcess]:
     """A process for each of the plan's, connected as the plan says; the sink has a port for each record."""
     kinds = {spec["name"]: spec["kind"] for spec in plan.processes}
     processes: dict[str, AbstractProcess] = {}
     for spec in plan.processes:
         if spec["kind"] not in SINKS:
             processes[spec["name"]] = source if spec["kind"] == "source" else BUILDERS[spec["kind"]](spec, plan)
-    sink = _sink(plan, [[spec] for spec in sinks], files, rows)
+    sink = _sink(plan, [[spec] for spec in sinks], work)
     ports = {spec["name"]: f"in{index}" for index, spec in enumerate(sinks)}
     for before, after, port in plan.connections:
         out = getattr(processes[before], OUT_PORTS[kinds[before]])
@@ -70,13 +86,11 @@ def _direct(
     return [*processes.values(), sink]
 
 
-def _around_fabric(
-    plan: Plan, source: RingBuffer, sinks: list[Spec], files: dict[str, Path], rows: range
-) -> list[AbstractProcess]:
+def _around_fabric(plan: Plan, work: Round, source: RingBuffer, sinks: list[Spec]) -> list[AbstractProcess]:
     """Source, populations and sink around one custom process; the sink has one port."""
-    fabric = Fabric(plan, [spec["name"] for spec in sinks])
-    lifs = [_population(name, members, plan) for name, members in populations(plan).items()]
-    sink = _sink(plan, [sinks], files, rows)
+    fabric = Fabric(plan, [spec["name"] for spec in sinks], work.lanes)
+    lifs = [_population(name, members, work.lanes * plan.tokens) for name, members in populations(plan).items()]
+    sink = _sink(plan, [sinks], work)
     process = FabricProcess(
         fabric=fabric,
         sizes=[lif.a_in.shape[0] for lif in lifs],
@@ -133,13 +147,13 @@ def _named(process: AbstractProcess, spec: Spec) -> AbstractProcess:
 
 
 def _lif(spec: Spec, plan: Plan) -> LIFReset:
-    return _population(spec["name"], [spec], plan)
+    return _population(spec["name"], [spec], plan.tokens)
 
 
-def _population(name: str, members: list[Spec], plan: Plan) -> LIFReset:
+def _population(name: str, members: list[Spec], rows: int) -> LIFReset:
     """One process for all neurons of the members, one member after the other."""
     return LIFReset(
-        shape=(plan.tokens * sum(member["channels"] for member in members),),
+        shape=(rows * sum(member["channels"] for member in members),),
         du=4095,
         dv=2048,
         vth=members[0]["vth"],
@@ -149,15 +163,20 @@ def _population(name: str, members: list[Spec], plan: Plan) -> LIFReset:
     )
 
 
-def _sink(plan: Plan, ports: list[list[Spec]], files: dict[str, Path], rows: range) -> Sink:
+def _sink(plan: Plan, ports: list[list[Spec]], work: Round) -> Sink:
     tracks = [
         [
-            Track(plan.tokens * spec["channels"], str(files[spec["name"]]), spec["delay"], spec["kind"] == "spike_sink")
+            Track(
+                size=plan.tokens * spec["channels"],
+                path=str(work.files[spec["name"]]),
+                delay=spec["delay"],
+                is_packed=spec["kind"] == "spike_sink",
+            )
             for spec in specs
         ]
         for specs in ports
     ]
-    return Sink(tracks=tracks, first=rows.start, steps=len(rows), name="sink")
+    return Sink(tracks=tracks, rows=work.rows, lanes=work.lanes, lane_steps=work.lane_steps, name="sink")
 
 
 BUILDERS: dict[str, Callable[[Spec, Plan], AbstractProcess]] = {

@@ -1,7 +1,7 @@
 """What lies between neurons, on floats that hold small integers: linears, delay lines, attention.
 
-Signals are (N, C). An operator with a memory gives what it stored before (``out``) and then takes this step's input
-(``store``); attention is a function of this step.
+Signals are (L, N, C): L samples side by side. An operator with a memory gives what it stored before (``out``) and then
+takes this step's input (``store``); attention is a function of this step.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ class Linear:
 
     Attributes:
         taps: of the token itself, the next one, ...: (in, out), times 2^exponent.
-        out: (N, out) of the step before.
+        out: (L, N, out) of the step before.
     """
 
     taps: list[np.ndarray]
     out: np.ndarray
 
     def store(self, signals: np.ndarray) -> None:
-        """Takes (N, in); tokens beyond the last count as silent."""
-        sums = signals @ self.taps[0]
-        for ahead, tap in enumerate(self.taps[1 : len(signals)], 1):
-            sums[:-ahead] += signals[ahead:] @ tap
+        """Takes (L, N, in); tokens beyond the last of a sample count as silent."""
+        lanes, tokens, width = signals.shape
+        # one product for all samples: a stack of small ones is slower
+        sums = (signals.reshape(-1, width) @ self.taps[0]).reshape(lanes, tokens, -1)
+        for ahead, tap in enumerate(self.taps[1:tokens], 1):
+            sums[:, :-ahead] += signals[:, ahead:] @ tap
         self.out = sums
 
 
@@ -47,7 +49,7 @@ class Line:
         return self.waiting[0]
 
     def store(self, signals: np.ndarray) -> None:
-        """Takes (N, C)."""
+        """Takes (L, N, C)."""
         self.waiting = [*self.waiting[1:], signals]
 
 
@@ -60,9 +62,10 @@ class SelfAttention:
     ports = ("q_in", "k_in", "v_in")
 
     def __call__(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
-        q, k, v = (x.reshape(len(x), self.heads, -1).transpose(1, 0, 2) for x in (q, k, v))
-        sums = q @ (k.transpose(0, 2, 1) @ v)
-        return sums.transpose(1, 0, 2).reshape(sums.shape[1], -1) * self.scale
+        shape = q.shape
+        q, k, v = (x.reshape(*shape[:2], self.heads, -1).transpose(0, 2, 1, 3) for x in (q, k, v))
+        sums = q @ (k.transpose(0, 1, 3, 2) @ v)
+        return sums.transpose(0, 2, 1, 3).reshape(shape) * self.scale
 
 
 @dataclass(frozen=True)
@@ -74,5 +77,5 @@ class MaskAttention:
     ports = ("q_in", "k_in", "v_in", "valid_in")
 
     def __call__(self, q: np.ndarray, k: np.ndarray, v: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        is_open = (q * k).sum(axis=0) >= self.threshold
-        return is_open * v * valid[:, self.channel, None]
+        is_open = (q * k).sum(axis=1, keepdims=True) >= self.threshold
+        return is_open * v * valid[:, :, self.channel, None]

@@ -16,7 +16,7 @@ class Track:
     """What is written to one file.
 
     Attributes:
-        size: number of signals.
+        size: number of signals of a sample.
         path: an existing file of rows, one a time step.
         delay: time steps to skip, the signals' delay behind the input.
         is_packed: eight spikes a byte, ceil(size / 8) bytes a row, first spike in the highest bit; else int32.
@@ -31,7 +31,21 @@ class Track:
         """One row of the file from int32 (size,)."""
         return np.packbits(data != 0) if self.is_packed else data.astype(np.int32)
 
-    def open_rows(self, first: int, steps: int) -> np.ndarray:
-        """``steps`` rows of the file from ``first``, as an array."""
+    def open_rows(self, rows: range) -> np.ndarray:
+        """These rows of the file, as an array."""
         row = self.encode(np.zeros(self.size, np.int32))
-        return np.memmap(self.path, row.dtype, mode="r+", offset=first * row.nbytes, shape=(steps, row.size))
+        shape = (len(rows), row.size)
+        return np.memmap(self.path, row.dtype, mode="r+", offset=rows.start * row.nbytes, shape=shape)
+
+    def write(self, rows: np.ndarray, data: np.ndarray, step: int, lane_steps: int) -> None:
+        """One time step of all samples that run side by side.
+
+        Args:
+            rows: from :meth:`open_rows`; the samples of a lane are ``lane_steps`` rows, the last lane may have fewer.
+            data: int32 (lanes * size,), one lane after the other.
+            step: 0 is the first of the input.
+        """
+        row = step - self.delay
+        if 0 <= row < lane_steps:
+            for index, lane in zip(range(row, len(rows), lane_steps), data.reshape(-1, self.size), strict=False):
+                rows[index] = self.encode(lane)

@@ -20,13 +20,14 @@ class Sink(AbstractProcess):
 
     Args:
         tracks: of each in-port.
-        first, steps: of each file, the row to begin with, and how many to write.
+        rows: of each file, those to write.
+        lanes, lane_steps: samples that run side by side, and the rows that each lane fills.
     """
 
-    def __init__(self, *, tracks: list[list[Track]], first: int, steps: int, name: str) -> None:
-        super().__init__(tracks=tracks, first=first, steps=steps, name=name)
+    def __init__(self, *, tracks: list[list[Track]], rows: range, lanes: int, lane_steps: int, name: str) -> None:
+        super().__init__(tracks=tracks, rows=rows, lanes=lanes, lane_steps=lane_steps, name=name)
         for index, parts in enumerate(tracks):
-            setattr(self, f"in{index}", InPort(shape=(sum(track.size for track in parts),)))
+            setattr(self, f"in{index}", InPort(shape=(lanes * sum(track.size for track in parts),)))
 
 
 @implements(proc=Sink, protocol=LoihiProtocol)
@@ -38,14 +39,13 @@ class PySink(AnyPortsModel):
     rows = None
 
     def run_spk(self) -> None:
-        tracks = self.proc_params.get("tracks")
+        get = self.proc_params.get
+        tracks, lanes = get("tracks"), get("lanes")
         if self.rows is None:  # not in __init__: the files belong to the process that writes them
-            window = self.proc_params.get("first"), self.proc_params.get("steps")
-            self.rows = [[track.open_rows(*window) for track in parts] for parts in tracks]
+            self.rows = [[track.open_rows(get("rows")) for track in parts] for parts in tracks]
         for index, parts in enumerate(tracks):
             data, start = getattr(self, f"in{index}").recv(), 0
             for track, rows in zip(parts, self.rows[index], strict=True):
-                row = self.time_step - 1 - track.delay
-                if 0 <= row < len(rows):
-                    rows[row] = track.encode(data[start : start + track.size])
-                start += track.size
+                end = start + lanes * track.size
+                track.write(rows, data[start:end], self.time_step - 1, get("lane_steps"))
+                start = end
