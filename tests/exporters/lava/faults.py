@@ -55,7 +55,7 @@ def short_rounds() -> None:
     """No fault: the samples of a run take several networks, one after the other."""
     from spikeport_lava import execute
 
-    execute.ROUND = 2
+    execute.ROUND, execute.LANES = 4, 2
 
 
 def note(path: str) -> None:

@@ -5,6 +5,7 @@ what comes after it. That the spikes are right is tested with the modes.
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -130,6 +131,20 @@ def test_a_population_that_cannot_be_is_refused(tmp_path: Path, runtime: SimpleN
     unequal = stored(joined(plan, "y", "block0.q", "block0.fc1"), tmp_path / "mixed", runtime)
     with pytest.raises(runtime.plan.InputError, match=r"population y: vth is \d+ and \d+, its members need one"):
         runtime.plan.populations(unequal)
+
+
+def test_a_population_has_a_name_and_older_plans_have_none(tmp_path: Path, runtime: SimpleNamespace) -> None:
+    write_plan(plan_of("ssa"), tmp_path)
+    content = json.loads((tmp_path / "plan.json").read_text())
+    neurons = [p for p in content["processes"] if p["kind"] == "lif"]
+    for neuron in neurons:
+        del neuron["population"]
+    (tmp_path / "plan.json").write_text(json.dumps(content))
+    assert list(runtime.plan.populations(runtime.plan.read_plan(tmp_path))) == [n["name"] for n in neurons]
+    neurons[0]["population"] = 3
+    (tmp_path / "plan.json").write_text(json.dumps(content))
+    with pytest.raises(runtime.plan.InputError, match="valid: population is 3, need the name of a process"):
+        runtime.plan.read_plan(tmp_path)
 
 
 def test_sums_stay_exact_or_are_refused(tmp_path: Path, runtime: SimpleNamespace) -> None:

@@ -129,7 +129,7 @@ def tiny() -> tuple[Plan, np.ndarray]:
 
 
 def test_several_rounds_give_the_samples_in_order(lava_python: Path, tmp_path: Path) -> None:
-    """Three networks of two samples each, in one run of the runtime."""
+    """Two networks in one run of the runtime, of two and two samples back to back, side by side, and of two."""
     graph, (first, second), inputs = tiny_graph(np.random.default_rng(8), copies=1)
     result = run(graph, inputs, python=faulty_python(tmp_path, lava_python, "rounds"))
     code = lif(np.einsum("oc,stcn->ston", first, inputs.astype(np.int64)), THRESHOLD)

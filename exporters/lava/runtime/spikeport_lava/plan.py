@@ -118,6 +118,8 @@ def _check_process(process: dict[str, Any], weights: dict[str, np.ndarray]) -> N
     name, kind = process.get("name"), process.get("kind")
     if kind not in FIELDS or not isinstance(name, str):
         raise InputError(f"process {name!r}: kind {kind!r}, known are {sorted(FIELDS)}")
+    if not isinstance(process.get("population", ""), str):
+        raise InputError(f"{name}: population is {process['population']!r}, need the name of a process")
     for key, value in DEFAULTS.get(kind, {}).items():
         process.setdefault(key, value)
     for key in (*FIELDS[kind], *DEFAULTS.get(kind, {})):
