@@ -30,8 +30,9 @@ def export_lava(
     plan = build_plan(opened.graph, calibrated=calibrated, mode=lava_mode, graph_sha256=graph_sha256)
     folder = out or bundle / f"lava-{lava_mode}"
     write_plan(plan, folder)
-    facts = {"mode": lava_mode, "processes": len(plan.processes), "latency": plan.latency}
+    parts, processes = len(plan.processes), plan.lava_processes
+    facts = {"mode": lava_mode, "parts": parts, "processes": processes, "latency": plan.latency}
     emit({"plan": str(folder), **facts}, json)
     if explain:  # standard output is for the JSON where that is asked for
         typer.echo(describe(plan), err=json)
-    tell(f"{folder}: {len(plan.processes)} processes, latency {plan.latency} steps; {MODES[lava_mode]}")
+    tell(f"{folder}: {parts} parts in {processes} processes, latency {plan.latency} steps; {MODES[lava_mode]}")
