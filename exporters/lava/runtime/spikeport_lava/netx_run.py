@@ -60,7 +60,7 @@ def execute(options: argparse.Namespace, inputs: np.ndarray, scratch: Path, watc
         name: _track(port, scratch / f"{i}.rows", waits[i], rows, is_packed=name != "sums")
         for i, (name, port) in enumerate(ports.items())
     }
-    sink = Sink(tracks=[[track] for track in tracks.values()], first=0, steps=rows, name="sink")
+    sink = Sink(tracks=[[track] for track in tracks.values()], rows=range(rows), lanes=1, lane_steps=rows, name="sink")
     for i, port in enumerate(ports.values()):
         port.flatten().connect(getattr(sink, f"in{i}"))
     start(source, watchdog)
