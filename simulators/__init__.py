@@ -2,7 +2,8 @@
 
 from simulators.activity import Activity, NodeActivity
 from simulators.errors import GraphSimulationError
-from simulators.run import SimulationResult, simulate
+from simulators.result import SimulationResult
+from simulators.run import simulate
 from simulators.stock import StockCount, StockGraphError, StockResult, simulate_nir
 
 __all__ = [

@@ -6,23 +6,18 @@ end as the product with its column counts. Sums are exact: float32 below 2^24, t
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from exporters.nir.graph import Attention, Neuron, TokenLinear, layer_name
+from exporters.nir.graph import Attention, Neuron, TokenLinear
 from simulators.activity import Activity, NodeActivity
 from simulators.arithmetic import FLOAT32_EXACT
-from simulators.kernels import coincidences
+from simulators.labels import label
 from simulators.operations import Edge, Operation, Plan
-
-
-def label(node: str) -> str:
-    """Layer name of a node; names without our numbered prefix are kept whole."""
-    return layer_name(node) if re.match(r"n\d+_", node) else node
+from simulators.tensor.attention import coincidences
 
 
 class Counter:

@@ -1,0 +1,29 @@
+"""What a simulation gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from simulators.activity import Activity
+
+
+@dataclass(frozen=True, eq=False)
+class SimulationResult:
+    """What a run gives.
+
+    Attributes:
+        logits: (S, T, K, N), per token and step; int64 for ``loihi2``, float64 for ``real``.
+        activity: exact counts over the whole run.
+        paths: how each neuron was computed: ``float32`` (proved equal), ``integer`` or ``real``.
+        spikes: per spiking layer, bool (S, T, C, N); filled where recording was asked for.
+        currents: per neuron layer in order of execution, (S, 2) float64: the least and the largest input sum of
+            each sample over steps, tokens and channels, 0 at the most and at the least; filled where asked for.
+    """
+
+    logits: Tensor
+    activity: Activity
+    paths: dict[str, str]
+    spikes: dict[str, Tensor] = field(default_factory=dict)
+    currents: dict[str, Tensor] = field(default_factory=dict)
