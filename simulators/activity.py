@@ -1,12 +1,21 @@
 """What a simulation counts: the only input of the energy model besides the graph's shape.
 
 Definitions follow NeuroBench (Yik et al. 2025): a synaptic operation is one spike delivered over one
-non-zero weight. All counts are exact sums over every sample and step of a run.
+non-zero weight. All counts are exact sums over every sample of a run, in all and step by step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from simulators.errors import GraphSimulationError
+
+WEIGHT_BYTES = 1  # Loihi 2 stores weights in up to 8 bits (Intel's brief)
+STATE_BYTES = 12  # of an update: u and v, 24 bits each, read and written
+PER_STEP = ("spikes", "synops", "messages", "updates_active", "updates_idle")
+SUMMED = (*PER_STEP, "dense_macs", "accumulates", "macs", "bytes")
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,23 @@ class NodeActivity:
             themselves where the run counted per neuron. 0 for ``ssa``, whose sums have no membrane.
         updates_idle: the other neuron updates, padding included.
         window: tokens that one output of a synapse node sees.
+        messages: of a neuron or an attention, non-zero messages sent. Of a synapse, non-zero messages that
+            enter it: each once, whatever its value and however many weights or windows it meets, if it meets
+            any weight at all.
+        accumulates: operations that add without multiplying. Of a synapse whose source sends only 0 and 1:
+            its events, a message over a non-zero weight each (then equal to ``synops``). Of an attention: its
+            ``synops``, for q, k and v are spikes; what a score adds to v counts unit by unit, so that a chip
+            which adds a score at once does fewer.
+        macs: multiply-accumulates: of a synapse whose source may send anything but 0 and 1, its events, each
+            non-zero message over a non-zero weight once. Elsewhere 0.
+        bytes: bytes moved at the place of computation. Of a synapse: one for each event, the 8-bit weight
+            that it fetches (no index, delay or list header, which differ by storage format). Of a neuron and
+            of ``sdsa``: 12 for each update, active or idle, for Loihi visits every neuron in every step and
+            its ``u`` and ``v`` have 24 bits (Lava's ``fixed_pt`` LIF, lava-nc 0.10.0), each read and written.
+            0 for ``ssa``, which keeps neither weights nor state. Messages on their way are counted by
+            ``messages``, not here.
+        per_step: the series over the T steps of each count in ``PER_STEP``, summed over samples; empty where
+            the counts come from elsewhere than a simulation.
     """
 
     name: str
@@ -45,6 +71,26 @@ class NodeActivity:
     updates_active: int = 0
     updates_idle: int = 0
     window: int = 1
+    messages: int = 0
+    accumulates: int = 0
+    macs: int = 0
+    bytes: int = 0
+    per_step: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Refuse series that do not add up to their counts."""
+        for name, series in self.per_step.items():
+            if sum(series) != getattr(self, name):
+                raise GraphSimulationError(
+                    f"activity node {self.name}: {name} of its steps sum to {sum(series)}, the total is "
+                    f"{getattr(self, name)}; count the run again"
+                )
+
+    @classmethod
+    def of(cls, name: str, kind: str, steps: int, series: Mapping[str, Sequence[int]], **rest: int) -> NodeActivity:
+        """A node by its series over the steps, those not given being zero; the totals are their sums."""
+        per_step = {count: tuple(series.get(count, (0,) * steps)) for count in PER_STEP}
+        return cls(name, kind, per_step=per_step, **{k: sum(v) for k, v in per_step.items()}, **rest)
 
 
 @dataclass(frozen=True)
@@ -81,3 +127,22 @@ class Activity:
     def per_inference(self, field: str) -> float:
         """Mean of one count per sentence."""
         return self.total(field) / self.samples
+
+
+def added(runs: Sequence[Activity]) -> Activity:
+    """Counts of several runs of one graph over the same steps as those of one run."""
+    return replace(
+        runs[0],
+        samples=sum(run.samples for run in runs),
+        nodes=tuple(_together(same) for same in zip(*(run.nodes for run in runs), strict=True)),
+        host_lookups=sum(run.host_lookups for run in runs),
+        input_spikes=sum(run.input_spikes for run in runs),
+    )
+
+
+def _together(same: Sequence[NodeActivity]) -> NodeActivity:
+    """One node's counts over several runs; its series where every run has them."""
+    counts: dict[str, Any] = {name: sum(getattr(node, name) for node in same) for name in SUMMED}
+    common = [name for name in same[0].per_step if all(name in node.per_step for node in same)]
+    series = {name: tuple(map(sum, zip(*(node.per_step[name] for node in same), strict=True))) for name in common}
+    return replace(same[0], per_step=series, **counts)

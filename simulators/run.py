@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from exporters.nir.graph import Graph, Input
+from simulators.activity_of import activity_of
 from simulators.errors import GraphSimulationError
 from simulators.labels import label
 from simulators.plan import plan
@@ -67,7 +68,7 @@ def simulate(
             progress(min(start + batch_size, len(spikes)), len(spikes))
     return SimulationResult(
         torch.cat(logits),
-        run.counter.activity(len(spikes)),
+        activity_of(prepared, run.counter.tallies(), len(spikes)),
         {label(op.name): op.path for op in prepared.operations if op.path in NEURON_PATHS},
         {name: torch.cat([part[name] for part in recorded]) for name in recorded[0]},
         {name: torch.cat([part[name] for part in sums]) for name in sums[0]},

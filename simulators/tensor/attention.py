@@ -34,4 +34,4 @@ def sdsa(q: Tensor, k: Tensor, v: Tensor, valid: Tensor, threshold: int) -> Tens
 
 def coincidences(q: Tensor, k: Tensor) -> Tensor:
     """Pairs that ``ssa`` scores add up: sum over i, j, a of q[i, a] k[j, a], (T, B) float64."""
-    return (q.sum(dim=2) * k.sum(dim=2)).double().sum(dim=-1)
+    return (q.sum(dim=2).double() * k.sum(dim=2)).sum(dim=-1)

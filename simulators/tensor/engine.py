@@ -156,7 +156,7 @@ class TensorEngine:
             out = ssa(parts[0], parts[1], parts[2], node.heads)
         else:
             out = sdsa(parts[0], parts[1], parts[2], parts[3], node.threshold)
-        self.counter.attention(op.name, parts, out)
+        self.counter.attention(op.name, parts)
         return batch.rows.from_grid(out).to(self.resident)
 
     def _part(self, pieces: tuple[Piece, ...], width: int, values: dict[str, Tensor]) -> Tensor:

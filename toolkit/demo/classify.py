@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulators import simulate
-from simulators.activity import Activity
+from simulators.activity import Activity, added
 from toolkit.bundle.reader import Bundle
 from toolkit.distillation.corpus import Example
 
@@ -64,23 +63,6 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return shares
-
-
-def added(runs: Sequence[Activity]) -> Activity:
-    """Counts of several runs of one graph as those of one run."""
-    first = runs[0]
-    events = ("spikes", "synops", "dense_macs", "updates_active", "updates_idle")
-    nodes = []
-    for same in zip(*(run.nodes for run in runs), strict=True):
-        counts: dict[str, Any] = {name: sum(getattr(n, name) for n in same) for name in events}
-        nodes.append(replace(same[0], **counts))
-    return replace(
-        first,
-        samples=sum(run.samples for run in runs),
-        nodes=tuple(nodes),
-        host_lookups=sum(run.host_lookups for run in runs),
-        input_spikes=sum(run.input_spikes for run in runs),
-    )
 
 
 def accuracy(labels: NDArray[np.int64], examples: Sequence[Example]) -> float:
