@@ -13,6 +13,7 @@ from torch import Tensor
 from exporters.nir.graph import TokenLinear
 
 Index = slice | Tensor
+BIAS_COLUMNS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,8 @@ def selection(node: TokenLinear) -> Selection | None:
 
 
 def is_dense(node: TokenLinear) -> bool:
-    """Whether a node runs as a matrix product. One input channel is a bias: it joins its weight's product."""
-    return node.weight.shape[1] == 1 or selection(node) is None
+    """Whether a node runs as a matrix product. A few input channels are a bias: it joins its weight's product."""
+    return node.weight.shape[1] <= BIAS_COLUMNS or selection(node) is None
 
 
 def as_index(positions: NDArray[np.int64], device: torch.device) -> Index:

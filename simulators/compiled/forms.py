@@ -1,0 +1,153 @@
+"""How signals lie in memory: small integers, rows of whole words, dead rows left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from exporters.nir.graph import Attention
+from exporters.nir.signals import Signal
+from simulators.compiled.kernels.listing import WORD
+from simulators.operations import Operation, Plan
+
+Array = NDArray[np.generic]
+
+
+def padded(channels: int) -> int:
+    """C': channels rounded up to whole 64-bit words of bytes."""
+    return -(-channels // WORD) * WORD
+
+
+@dataclass(frozen=True)
+class Form:
+    """Memory of one signal.
+
+    Attributes:
+        channels: C, or all of a join's, padding included.
+        dtype: uint8 where all messages are 0 to 255, else int16 or int32.
+        is_spikes: messages are 0 or 1.
+        most: largest number of message units in a row.
+        parts, sources: of a join, the forms side by side and whose they are.
+    """
+
+    channels: int
+    dtype: np.dtype[np.generic]
+    is_spikes: bool
+    most: int
+    parts: tuple[Form, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """C', numbers in a row."""
+        return padded(self.channels)
+
+    @property
+    def is_listable(self) -> bool:
+        """Rows are words of bytes, which an event-driven product can walk."""
+        return self.dtype == np.uint8
+
+
+def form_of(signal: Signal) -> Form:
+    """The smallest type that holds a signal; one that int32 does not hold is none of ours."""
+    low, high = float(signal.low.min(initial=0.0)), float(signal.high.max(initial=0.0))
+    dtype: DTypeLike = np.int32
+    if low >= 0 and high <= 255:
+        dtype = np.uint8
+    elif low >= -(2**15) and high < 2**15:
+        dtype = np.int16
+    return Form(signal.channels, np.dtype(dtype), signal.is_spikes, int(signal.high.sum()))
+
+
+def forms(plan: Plan) -> dict[str, Form]:
+    """Of the input and of each operation's result."""
+    found = {plan.graph.input: form_of(plan.signals[plan.graph.input])}
+    for op in plan.operations:
+        if op.path == "join":
+            parts = tuple(found[e.source] for e in op.edges)
+            width, most = sum(p.width for p in parts), sum(p.most for p in parts)
+            spikes = all(p.is_spikes for p in parts)
+            dtype = np.result_type(*(p.dtype for p in parts))
+            found[op.name] = Form(width, dtype, spikes, most, parts, tuple(e.source for e in op.edges))
+        elif op.path == "window":
+            one = found[op.edges[0].source]
+            found[op.name] = Form(op.window * one.channels, one.dtype, one.is_spikes, op.window * one.most)
+        else:
+            found[op.name] = form_of(plan.signals[op.name])
+    return found
+
+
+class Shelf:
+    """Arrays lent and taken back: fresh memory costs more than the arithmetic on it.
+
+    What is lent was zero when new, and nobody writes beyond a signal's channels: its padding stays zero.
+    """
+
+    def __init__(self) -> None:
+        self.free: dict[tuple[int, int, str], list[Array]] = {}
+        self.lent: dict[int, tuple[tuple[int, int, str], Array]] = {}
+        self.bytes = 0
+
+    def take(self, rows: int, channels: int, dtype: DTypeLike) -> Array:
+        """(rows, padded(channels)), contiguous, of any content but zero padding."""
+        width, kind = padded(channels), np.dtype(dtype)
+        key = (width, channels, kind.str)
+        shelf = self.free.setdefault(key, [])
+        fit = next((i for i, array in enumerate(shelf) if len(array) >= rows), None)
+        if fit is None:
+            shelf.clear()  # what is too small now will be so again
+            whole = np.zeros((rows, width), kind)
+            self.bytes += whole.nbytes
+        else:
+            whole = shelf.pop(fit)
+        view = whole[:rows]
+        self.lent[id(view)] = key, whole
+        return view
+
+    def give(self, array: Array) -> None:
+        """Take back an array that nobody reads any more; one that was not lent is left alone."""
+        if found := self.lent.pop(id(array), None):
+            self.free[found[0]].append(found[1])
+
+
+def sources_of(op: Operation, shapes: Mapping[str, Form]) -> list[str]:
+    """Signals that ``op`` reads, with repetition; those of a join, which has no memory of its own, in its place."""
+    joined = [s for source in op.reads for s in shapes[source].sources or (source,)]
+    return [] if op.path == "join" else joined
+
+
+def peak_bytes(plan: Plan, shapes: Mapping[str, Form]) -> tuple[int, int]:
+    """Most bytes of signals that one token and step holds at any time of a run, and with scratch memory."""
+    left = Counter(source for op in plan.operations for source in sources_of(op, shapes))
+    live, most, whole = {plan.graph.input: _bytes(shapes[plan.graph.input])}, 0, 0
+    for op in plan.operations:
+        if op.path == "join":
+            continue
+        live[op.name] = _bytes(shapes[op.name])
+        most = max(most, sum(live.values()))
+        whole = max(whole, sum(live.values()) + _scratch(op, plan, shapes))
+        for source in sources_of(op, shapes):
+            left[source] -= 1
+            if not left[source]:
+                live.pop(source, None)
+        if not left[op.name]:
+            live.pop(op.name)
+    return most, whole
+
+
+def _bytes(form: Form) -> int:
+    return form.width * form.dtype.itemsize
+
+
+def _scratch(op: Operation, plan: Plan, shapes: Mapping[str, Form]) -> int:
+    wide = 4 * shapes[op.name].width  # sums, float32 or int32
+    if op.product:
+        source = shapes[op.product.source]
+        return wide + max(4 * source.width, 4 * source.most)  # float32 operand, or its list at its longest
+    if isinstance(plan.graph.nodes.get(op.name), Attention):
+        return 3 * wide
+    return wide

@@ -1,0 +1,108 @@
+"""Attention on spikes, token rows of one sample after the other.
+
+q, k, v are (rows, >= D) uint8 spikes; ``first`` (samples + 1,) int64 says which tokens belong to each sample.
+Tokens that are left out are silent, and silent tokens add nothing to either kind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import uint64
+
+from simulators.compiled.kernels.jit import kernel
+from simulators.compiled.kernels.listing import COUNTS, GATHER, POSITIONS
+
+
+@kernel
+def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs):
+    """Integer sums Q (K^T V) per head (Spikformer, arXiv 2209.15425): rows added where a spike is, no product.
+
+    Args:
+        q, k: (rows, D / 8) uint64 words of spikes; v: (rows, >= D) uint8.
+        heads: of D / heads contiguous channels each.
+        scratch: (8 D', D / heads) unsigned, wide enough for N; K^T V of one sample and step.
+        steps: T.
+        out: (rows, D') integers; written.
+        units: (T, D) int64; the sums are added. nonzero: (T, D) int64; counts of sums that are not zero.
+        pairs: (T,) int64; coincidences that scores add up: sum over i, j, a of q[i, a] k[j, a].
+    """
+    channels = units.shape[1]
+    depth = channels // heads
+    q_count, k_count = np.zeros(q.shape[1] * 8, np.int64), np.zeros(k.shape[1] * 8, np.int64)
+    for b in range(len(first) - 1):
+        for t in range(steps):
+            scratch[:] = 0
+            q_count[:] = 0
+            k_count[:] = 0
+            for n in range(first[b], first[b + 1]):
+                r = n * steps + t
+                for word in range(k.shape[1]):
+                    if k[r, word] == 0:
+                        continue
+                    bits = (k[r, word] * GATHER) >> uint64(56)
+                    for j in range(COUNTS[bits]):
+                        c = 8 * word + POSITIONS[bits, j]
+                        k_count[c] += 1
+                        head = c // depth * depth
+                        row, values = scratch[c], v[r, head : head + depth]
+                        for d in range(depth):
+                            row[d] += values[d]
+            for n in range(first[b], first[b + 1]):
+                r = n * steps + t
+                sums = out[r]
+                sums[:] = 0
+                for word in range(q.shape[1]):
+                    if q[r, word] == 0:
+                        continue
+                    bits = (q[r, word] * GATHER) >> uint64(56)
+                    for j in range(COUNTS[bits]):
+                        c = 8 * word + POSITIONS[bits, j]
+                        q_count[c] += 1
+                        head = c // depth * depth
+                        row, part = scratch[c], sums[head : head + depth]
+                        for d in range(depth):
+                            part[d] += row[d]
+                unit, some = units[t], nonzero[t]
+                for c in range(channels):
+                    unit[c] += sums[c]
+                    some[c] += sums[c] != 0
+            for c in range(channels):
+                pairs[t] += q_count[c] * k_count[c]
+
+
+@kernel
+def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
+    """Spikes ``[sum_n q AND k >= threshold] AND v AND valid`` (spike-driven, arXiv 2307.01694).
+
+    Args:
+        q, k, v: (rows, >= D) uint8. valid: (rows, >= 1) uint8, its first column is read.
+        threshold: token count at which a channel opens for all tokens of that step.
+        steps: T.
+        out: (rows, D') uint8; its first D columns are written, D being ``counts.shape[1]``.
+        counts: (T, D) uint32; spikes are added. pairs: (T,) int64; coincidences of q and k.
+    """
+    channels = counts.shape[1]
+    gate, is_open = np.zeros(channels, np.uint16), np.zeros(channels, np.uint8)
+    for b in range(len(first) - 1):
+        for t in range(steps):
+            gate[:] = 0
+            for n in range(first[b], first[b + 1]):
+                left, right = q[n * steps + t], k[n * steps + t]
+                for c in range(channels):
+                    gate[c] += left[c] & right[c]
+            total = 0
+            for c in range(channels):
+                total += gate[c]
+                is_open[c] = gate[c] >= threshold
+            pairs[t] += total
+            count = counts[t]
+            for n in range(first[b], first[b + 1]):
+                r = n * steps + t
+                spikes, values = out[r], v[r]
+                if valid[r, 0]:
+                    for c in range(channels):
+                        spikes[c] = is_open[c] & values[c]
+                else:
+                    spikes[:channels] = 0
+                for c in range(channels):
+                    count[c] += spikes[c]

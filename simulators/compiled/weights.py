@@ -1,0 +1,107 @@
+"""Weights of a product laid out for the kernels that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from exporters.nir.graph import TokenLinear
+from simulators.compiled.forms import Form
+from simulators.compiled.kernels.listing import GRADED, PATTERN, POSITIONS, SPIKES, WORD
+
+NARROW = 8  # spike trains of up to so many channels choose one of 2^channels weight rows: a bias costs one event
+TILE = 1024  # outputs whose accumulators stay in the first-level cache
+LINE = 16  # outputs in 32 bytes of int16
+INT16 = 2**15
+
+
+def columns_of(linears: Sequence[TokenLinear], source: Form) -> list[tuple[Form, NDArray[np.float32]]]:
+    """The parts of the source and the weight columns that belong to each, (out, channels)."""
+    parts = source.parts or (source,)
+    weight = np.concatenate([linear.weight for linear in linears], axis=1)
+    edges = np.cumsum([p.channels for p in parts])[:-1]
+    return list(zip(parts, np.split(weight, edges, axis=1), strict=True))
+
+
+class EventWeights:
+    """A row for each input channel, to be added up where it spikes.
+
+    Attributes:
+        rows: (tiles, K, width) int16 or int32; output ``tile * width + o`` is at [tile, :, o].
+        base: (W,) unsigned, weight row of the first channel of each word of the source.
+        modes: of the first and of the other parts of the source, how their words are listed.
+        positions: of the spikes in a word, in the type of an index.
+        reaches: (K,) bool, whether a row stands for a non-zero weight.
+        index_dtype: unsigned type that numbers the rows.
+    """
+
+    def __init__(self, linears: Sequence[TokenLinear], source: Form, bound: float) -> None:
+        """``bound`` is the largest absolute partial sum; from 2^15 the accumulators are int32, which wrap as Lava's."""
+        blocks, base, reaches, first = [], [], [], 0
+        columns = columns_of(linears, source)
+        modes = [_mode(part, alone=len(columns) <= 2) for part, _ in columns]
+        for (part, weight), mode in zip(columns, modes, strict=True):
+            block = _patterns(weight) if mode == PATTERN else _padded(weight, part.width)
+            reach = (weight != 0).any(axis=0)
+            blocks.append(block)
+            reaches.append(_patterns(reach[None])[:, 0] > 0 if mode == PATTERN else _filled(reach, part.width))
+            base += [first + WORD * w for w in range(part.width // WORD)]
+            first += len(block)
+        rows = np.concatenate(blocks)
+        self.outputs = rows.shape[1]
+        self.rows = _tiled(rows.astype(np.int16 if bound < INT16 else np.int32))
+        self.reaches = np.concatenate(reaches)
+        self.index_dtype = np.dtype(np.uint16 if first <= 2**16 else np.uint32)
+        self.base, self.positions = np.array(base, self.index_dtype), POSITIONS.astype(self.index_dtype)
+        self.modes = modes[0], max(modes[1:], default=SPIKES)
+
+
+class DenseWeights:
+    """The same product as one float32 matrix on whole rows of the source, padding included.
+
+    Attributes:
+        matrix: (K', out) float32.
+    """
+
+    def __init__(self, linears: Sequence[TokenLinear], source: Form) -> None:
+        blocks = [_padded(weight, part.width) for part, weight in columns_of(linears, source)]
+        self.matrix = torch.from_numpy(np.ascontiguousarray(np.concatenate(blocks), np.float32))
+
+
+def _mode(part: Form, alone: bool) -> int:
+    """How words of a part are listed; several parts behind the first are listed as one."""
+    if not part.is_spikes:
+        return GRADED
+    return PATTERN if alone and part.channels <= NARROW else SPIKES
+
+
+def _padded(weight: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """(out, channels) as (width, out)."""
+    block = np.zeros((width, len(weight)), np.float32)
+    block[: weight.shape[1]] = weight.T
+    return block
+
+
+def _filled(reach: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    return np.concatenate([reach, np.zeros(width - len(reach), bool)])
+
+
+def _patterns(weight: NDArray[np.float32] | NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(out, channels) as the (2^channels, out) sums of each choice of them; bit c of the row's number is channel c."""
+    channels = weight.shape[1]
+    bits = (np.arange(2**channels)[:, None] >> np.arange(channels)) & 1
+    sums: NDArray[np.float32] = (bits.astype(np.float64) @ weight.T.astype(np.float64)).astype(np.float32)
+    return sums
+
+
+def _tiled(rows: NDArray[np.generic]) -> NDArray[np.generic]:
+    """(K, out) as (tiles, K, width), zero beyond the last output."""
+    outputs = rows.shape[1]
+    tiles = -(-outputs // TILE)
+    width = -(-outputs // (tiles * LINE)) * LINE
+    whole = np.zeros((len(rows), tiles * width), rows.dtype)
+    whole[:, :outputs] = rows
+    return np.ascontiguousarray(whole.reshape(len(rows), tiles, width).transpose(1, 0, 2))
