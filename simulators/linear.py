@@ -57,7 +57,7 @@ class Dense:
 
     def __init__(self, nodes: Sequence[TokenLinear], dtype: torch.dtype, device: torch.device) -> None:
         weight = np.concatenate([node.weight for node in nodes], axis=1)
-        bias = np.sum([node.bias for node in nodes], axis=0)
+        bias = np.sum([node.bias for node in nodes], axis=0, dtype=np.float64)  # float32 sums would round
         self.outputs = len(weight)
         self.weight = torch.as_tensor(weight, dtype=dtype, device=device).t()
         self.bias = torch.as_tensor(bias, dtype=dtype, device=device) if np.any(bias) else None

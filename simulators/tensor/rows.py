@@ -36,7 +36,8 @@ class Rows:
     def window(self, x: Tensor, size: int) -> Tensor:
         """Each token's channels beside those of the next ``size - 1``, zero beyond the last slot."""
         grid, channels = self.to_grid(x), x.shape[2]
+        tokens = grid.shape[2]  # a pool may have changed their number
         wide = grid.new_zeros((*grid.shape[:3], size * channels))
-        for ahead in range(min(size, self.tokens)):
-            wide[:, :, : self.tokens - ahead, ahead * channels : (ahead + 1) * channels] = grid[:, :, ahead:]
+        for ahead in range(min(size, tokens)):
+            wide[:, :, : tokens - ahead, ahead * channels : (ahead + 1) * channels] = grid[:, :, ahead:]
         return self.from_grid(wide)

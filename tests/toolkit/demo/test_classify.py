@@ -95,9 +95,10 @@ def test_counted_spikes_are_numpys(bundle: Bundle, small: Path) -> None:
 
 def node(name: str, first: int) -> NodeActivity:
     """Every count another number."""
-    events = ("spikes", "synops", "dense_macs", "updates_active", "updates_idle")
-    counts = {event: first + i for i, event in enumerate(events)}
-    return NodeActivity(name, "neuron", neurons=40, weights=50, synapses=60, **counts)
+    events = ("spikes", "synops", "dense_macs", "updates_active", "updates_idle", "messages", "accumulates", "macs")
+    counts = {event: first + i for i, event in enumerate((*events, "bytes"))}
+    series = {"spikes": (0, first), "messages": (first, 5)}
+    return NodeActivity(name, "neuron", neurons=40, weights=50, synapses=60, per_step=series, **counts)
 
 
 def test_added_sums_events_and_keeps_sizes() -> None:
@@ -111,6 +112,8 @@ def test_added_sums_events_and_keeps_sizes() -> None:
     assert total.input_spikes == 123
     a, b = total.nodes
     assert (a.spikes, a.synops, a.dense_macs, a.updates_active, a.updates_idle) == (15, 18, 21, 24, 27)
+    assert (a.messages, a.accumulates, a.macs, a.bytes) == (30, 33, 36, 39)
+    assert a.per_step == {"spikes": (0, 15), "messages": (15, 15)}
     assert (b.spikes, b.updates_idle) == (60, 72)
     for kept in (a, b):
         assert (kept.neurons, kept.weights, kept.synapses) == (40, 50, 60)
