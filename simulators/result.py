@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from simulators.activity import Activity
+from simulators.trace import LayerTrace
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,7 @@ class SimulationResult:
         spikes: per spiking layer, bool (S, T, C, N); filled where recording was asked for.
         currents: per neuron layer in order of execution, (S, 2) float64: the least and the largest input sum of
             each sample over steps, tokens and channels, 0 at the most and at the least; filled where asked for.
+        trace: per layer, which way it was computed and why.
     """
 
     logits: Tensor
@@ -27,3 +29,4 @@ class SimulationResult:
     paths: dict[str, str]
     spikes: dict[str, Tensor] = field(default_factory=dict)
     currents: dict[str, Tensor] = field(default_factory=dict)
+    trace: tuple[LayerTrace, ...] = ()

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from exporters.nir.graph import Graph, Input
 from simulators.activity_of import activity_of
+from simulators.choose import choose
+from simulators.engine import Engine
 from simulators.errors import GraphSimulationError
 from simulators.labels import label
 from simulators.plan import plan
 from simulators.result import SimulationResult
-from simulators.tensor import TensorEngine
-from simulators.tensor.count import Counter
 
 NEURON_PATHS = ("float32", "integer", "real")
 
@@ -33,6 +33,9 @@ def simulate(
     currents: bool = False,
     count_updates: bool = False,
     expand_attention: bool = False,
+    engine: str = "auto",
+    memory_limit: int | None = None,
+    threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SimulationResult:
     """Run input spikes through a graph.
@@ -49,6 +52,10 @@ def simulate(
             taken from. A layer behind one that leaves its range has the sums that its wrapped spikes give.
         count_updates: count active updates per neuron instead of per token (a second product per layer).
         expand_attention: run attention bodies, primitive by primitive, instead of kernels (``real``).
+        engine: ``"compiled"``, the fast one (CPU, ``loihi2``, no ``count_updates``), ``"tensor"``, torch's operators
+            on any device, or ``"auto"``, the first that can. They give the same result.
+        memory_limit: bytes that the signals of the samples held at a time may take; fewer are held then.
+        threads: of the compiled engine; as many as torch uses by default.
         progress: called with samples done and samples in all after each batch.
 
     Raises:
@@ -57,22 +64,39 @@ def simulate(
     spikes = _checked(graph, inputs, batch_size)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     prepared = plan(graph, spikes.shape[1], arithmetic, expand_attention)
-    run = TensorEngine(prepared, where, Counter(prepared, where, count_updates), record, currents)
-    logits, recorded, sums = [], [], []
-    for start in range(0, len(spikes), batch_size):
-        batch = run.batch(spikes[start : start + batch_size].to(where))
-        logits.append(batch.logits)
-        recorded.append(batch.recorded)
-        sums.append(batch.currents)
-        if progress:
-            progress(min(start + batch_size, len(spikes)), len(spikes))
+    own = choose(prepared, engine, where, threads, record=record, currents=currents, count_updates=count_updates)
+    size = _fitting(own, batch_size, memory_limit)
+    outcomes = []
+    try:
+        for start in range(0, len(spikes), size):
+            outcomes.append(own.run(spikes[start : start + size]))
+            if progress:
+                progress(min(start + size, len(spikes)), len(spikes))
+    finally:
+        own.close()
     return SimulationResult(
-        torch.cat(logits),
-        activity_of(prepared, run.counter.tallies(), len(spikes)),
+        torch.cat([o.logits for o in outcomes]),
+        activity_of(prepared, own.tallies(), len(spikes)),
         {label(op.name): op.path for op in prepared.operations if op.path in NEURON_PATHS},
-        {name: torch.cat([part[name] for part in recorded]) for name in recorded[0]},
-        {name: torch.cat([part[name] for part in sums]) for name in sums[0]},
+        {name: torch.cat([o.spikes[name] for o in outcomes]) for name in outcomes[0].spikes},
+        {name: torch.cat([o.currents[name] for o in outcomes]) for name in outcomes[0].currents},
+        own.trace(),
     )
+
+
+def _fitting(engine: Engine, batch_size: int, limit: int | None) -> int:
+    """Samples held at a time under a memory limit.
+
+    Raises:
+        GraphSimulationError: where not even one fits.
+    """
+    if limit is None:
+        return batch_size
+    if engine.sample_bytes > limit:
+        raise GraphSimulationError(
+            f"memory_limit {limit}: one sample's signals take {engine.sample_bytes} bytes; allow at least that"
+        )
+    return min(batch_size, limit // engine.sample_bytes)
 
 
 def _checked(graph: Graph, inputs: Tensor | NDArray[np.bool_], batch_size: int) -> Tensor:

@@ -2,56 +2,109 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from threading import local
+from threading import Barrier, local
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from simulators.compiled.chunk import Chunk
-from simulators.compiled.forms import Shelf, forms, peak_bytes
+from simulators.compiled.forms import Shelf, forms, row_bytes
 from simulators.compiled.steps import Step, step_of
+from simulators.compiled.support import refusal
+from simulators.engine import Outcome
+from simulators.errors import GraphSimulationError
+from simulators.labels import label
 from simulators.operations import Operation, Plan
-from simulators.tallies import needs_nonzero
+from simulators.tallies import Tallies, needs_nonzero
+from simulators.trace import LayerTrace
 
 CACHE = 2**21  # bytes of signals that one core works on at a time
 ROWS = 1024  # tokens and steps that are worth the interpreter's time, whatever the cache
 
 
 class CompiledEngine:
-    """A plan on the CPU.
+    """A plan on the CPU, in Loihi 2's integers.
 
     Attributes:
-        sample_bytes: most memory that a sample takes.
+        sample_bytes: most memory that one sample's signals take.
     """
 
-    def __init__(self, plan: Plan, threads: int, record: bool, currents: bool) -> None:
+    def __init__(self, plan: Plan, threads: int, record: bool = False, currents: bool = False) -> None:
+        """Lays weights out and measures which products are faster dense.
+
+        Raises:
+            GraphSimulationError: for a plan that only torch's operators run.
+        """
         self.plan, self.record, self.currents = plan, record, currents
         self.shapes = forms(plan)
+        if fault := refusal(plan, self.shapes, currents):
+            raise GraphSimulationError(f"{fault}; choose engine='tensor'")
         self.steps: list[tuple[Operation, Step]] = [
             (op, step_of(op, plan, self.shapes)) for op in plan.operations if op.path != "join"
         ]
         self.needed = needs_nonzero(plan)
-        self.threads, self.own = threads, local()
         self.sample_rows = plan.steps * plan.signals[plan.graph.input].tokens
-        self.row_bytes, whole = peak_bytes(plan, self.shapes)
-        self.sample_bytes = whole * self.sample_rows
+        self.row_bytes = row_bytes(plan, self.shapes, with_scratch=False)
+        self.sample_bytes = row_bytes(plan, self.shapes, with_scratch=True) * self.sample_rows
+        self.threads, self.own = threads, local()
+        self.pool = _workers(threads) if threads > 1 else None
+        self.counted, self.rows = Tallies(), defaultdict[str, tuple[int, int]](lambda: (0, 0))
 
-    def run(self, inputs: NDArray[np.bool_]) -> list[Chunk]:
-        """All chunks of (S, T, C, N), in order."""
+    def run(self, inputs: Tensor) -> Outcome:
+        """One batch; see :class:`simulators.engine.Engine`."""
+        bits = inputs.contiguous().numpy().view(np.uint8)
         rows = max(CACHE // self.row_bytes, ROWS)
-        size = max(1, min(rows // self.sample_rows, -(-len(inputs) // self.threads)))
-        pieces = [inputs[i : i + size].view(np.uint8) for i in range(0, len(inputs), size)]
-        if self.threads == 1 or len(pieces) == 1:
-            return [self._chunk(piece) for piece in pieces]
-        with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(self._chunk, pieces))
+        size = max(1, min(rows // self.sample_rows, -(-len(bits) // self.threads)))
+        pieces = [bits[i : i + size] for i in range(0, len(bits), size)]
+        chunks = list((self.pool.map if self.pool and len(pieces) > 1 else map)(self._chunk, pieces))
+        for chunk in chunks:
+            self.counted.add(chunk.tallies)
+            for name, (events, dense) in chunk.paths.items():
+                known = self.rows[name]
+                self.rows[name] = known[0] + events, known[1] + dense
+        return Outcome(
+            torch.from_numpy(np.concatenate([c.logits for c in chunks])),
+            {
+                label(name): torch.from_numpy(np.concatenate([c.spikes[name] for c in chunks]))
+                for name in chunks[0].spikes
+            },
+            {label(n): torch.from_numpy(np.concatenate([c.currents[n] for c in chunks])) for n in chunks[0].currents},
+        )
 
     def _chunk(self, inputs: NDArray[np.uint8]) -> Chunk:
         if not hasattr(self.own, "shelf"):
             self.own.shelf = Shelf()
         chunk = Chunk(self.plan, self.shapes, self.own.shelf, self.needed, inputs, self.record, self.currents)
         for op, step in self.steps:
-            step(chunk)
+            step.run(chunk)
             chunk.release(op)
         return chunk
+
+    def tallies(self) -> Tallies:
+        """Counts of all batches so far."""
+        return self.counted
+
+    def trace(self) -> tuple[LayerTrace, ...]:
+        """How each layer was computed so far."""
+        seen = (step.trace(*self.rows[op.name]) for op, step in self.steps)
+        return tuple(layer for layer in seen if layer)
+
+    def close(self) -> None:
+        """Let threads go."""
+        if self.pool:
+            self.pool.shutdown()
+
+
+def _workers(threads: int) -> ThreadPoolExecutor:
+    """Threads whose dense products take one core each, for all cores have a worker already."""
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1))
+    everybody = Barrier(threads)
+    for started in [pool.submit(everybody.wait) for _ in range(threads)]:
+        started.result()
+    torch.set_num_threads(before)  # what a worker sets becomes the default of threads to come, too
+    return pool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from exporters.nir.graph import Attention
 from exporters.nir.signals import Signal
 from simulators.compiled.kernels.listing import WORD
+from simulators.footprint import peak
 from simulators.operations import Operation, Plan
 
 Array = NDArray[np.generic]
@@ -120,34 +120,20 @@ def sources_of(op: Operation, shapes: Mapping[str, Form]) -> list[str]:
     return [] if op.path == "join" else joined
 
 
-def peak_bytes(plan: Plan, shapes: Mapping[str, Form]) -> tuple[int, int]:
-    """Most bytes of signals that one token and step holds at any time of a run, and with scratch memory."""
-    left = Counter(source for op in plan.operations for source in sources_of(op, shapes))
-    live, most, whole = {plan.graph.input: _bytes(shapes[plan.graph.input])}, 0, 0
-    for op in plan.operations:
-        if op.path == "join":
-            continue
-        live[op.name] = _bytes(shapes[op.name])
-        most = max(most, sum(live.values()))
-        whole = max(whole, sum(live.values()) + _scratch(op, plan, shapes))
-        for source in sources_of(op, shapes):
-            left[source] -= 1
-            if not left[source]:
-                live.pop(source, None)
-        if not left[op.name]:
-            live.pop(op.name)
-    return most, whole
+def row_bytes(plan: Plan, shapes: Mapping[str, Form], with_scratch: bool) -> int:
+    """Most bytes that one token and step takes at any time of a run; of signals alone, or with scratch memory."""
 
+    def size(name: str) -> int:
+        form = shapes[name]
+        return 0 if form.sources else form.width * form.dtype.itemsize
 
-def _bytes(form: Form) -> int:
-    return form.width * form.dtype.itemsize
+    def scratch(op: Operation) -> int:
+        wide = 4 * shapes[op.name].width  # sums, float32 or int32
+        if op.product and with_scratch:
+            source = shapes[op.product.source]
+            return wide + 4 * max(source.width, source.most)  # its float32 operand, or its list at its longest
+        if isinstance(plan.graph.nodes.get(op.name), Attention):
+            return 3 * wide
+        return wide if with_scratch else 0
 
-
-def _scratch(op: Operation, plan: Plan, shapes: Mapping[str, Form]) -> int:
-    wide = 4 * shapes[op.name].width  # sums, float32 or int32
-    if op.product:
-        source = shapes[op.product.source]
-        return wide + max(4 * source.width, 4 * source.most)  # float32 operand, or its list at its longest
-    if isinstance(plan.graph.nodes.get(op.name), Attention):
-        return 3 * wide
-    return wide
+    return peak(plan.operations, plan.graph.input, lambda op: sources_of(op, shapes), size, scratch)

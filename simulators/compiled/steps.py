@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from exporters.nir.graph import Attention, Neuron, TokenLinear
-from simulators.arithmetic import INPUT_SHIFT, firing_threshold
+from simulators.arithmetic import INPUT_SHIFT, current_limit, firing_threshold
 from simulators.compiled.chunk import Chunk, Ints
 from simulators.compiled.forms import Array, Form
 from simulators.compiled.kernels.attention import sdsa, ssa
@@ -27,25 +27,35 @@ from simulators.compiled.kernels.rows import (
 )
 from simulators.compiled.rates import Rates, rates
 from simulators.compiled.weights import DenseWeights, EventWeights
+from simulators.labels import label
 from simulators.linear import selection
 from simulators.operations import Operation, Piece, Plan
 from simulators.tallies import follows, is_graded
+from simulators.trace import LayerTrace
 
-Step = Callable[[Chunk], None]
+
+class Step(Protocol):
+    """What computes an operation; it finds its sources in the chunk and leaves its result there."""
+
+    def run(self, chunk: Chunk) -> None:
+        """Compute."""
+
+    def trace(self, events: int, dense: int) -> LayerTrace | None:
+        """How a layer was computed, given how many rows took each way; None for what is no layer."""
 
 
 def step_of(op: Operation, plan: Plan, shapes: dict[str, Form]) -> Step:
-    """What computes ``op``; it finds its sources in the chunk and leaves its result there."""
+    """The step of ``op``."""
     node = plan.graph.nodes.get(op.name)
     assert op.path != "join"  # its readers read what it joins
     if op.path == "window":
-        return _Window(op, shapes).run
+        return _Window(op, shapes)
     if isinstance(node, Attention):
-        return _Attend(op, node, shapes).run
+        return _Attend(op, node, shapes)
     sums = Sums(op, plan, shapes)
     if isinstance(node, Neuron):
-        return _Fire(op, plan, shapes, sums).run
-    return _Add(op, plan, shapes, sums).run
+        return _Fire(op, plan, shapes, sums)
+    return _Add(op, plan, shapes, sums)
 
 
 def words_of(x: Array) -> NDArray[np.uint64]:
@@ -67,6 +77,9 @@ class _Window:
         out, tokens = chunk.take(self.name), chunk.tokens
         load_window(chunk.values[self.source], tokens.sample, tokens.token, self.channels, self.size, out)
         _count(chunk, self.name, out)
+
+    def trace(self, events: int, dense: int) -> LayerTrace | None:
+        return None
 
 
 def _count(chunk: Chunk, name: str, x: Array) -> None:
@@ -136,6 +149,15 @@ class Sums:
         self.is_product = bool(op.product) and not self.direct and not self.picked
         self.alone = self.direct[0] if len(self.direct) == 1 and not op.product and not self.picked else ""
 
+    def ways(self, events: int, dense: int) -> str:
+        """Name of the product, for so many rows by each way."""
+        if not self.source:
+            return "-"
+        by_event = f"events {self.events.rows.dtype}"
+        if events and dense:
+            return f"{by_event} ({events} rows), float32 ({dense} rows)"
+        return "float32" if dense else by_event
+
     def listed(self, chunk: Chunk) -> tuple[Array, Ints]:
         """The product's source as lists of events, made once for all who read it."""
         if self.source not in chunk.lists:
@@ -193,6 +215,7 @@ class _Fire:
 
     def __init__(self, op: Operation, plan: Plan, shapes: dict[str, Form], sums: Sums) -> None:
         self.name, self.sums, self.channels = op.name, sums, shapes[op.name].channels
+        self.bound = op.bound
         self.is_literal, self.exponent = op.path == "integer", op.exponent
         self.theta = np.float32(op.theta)
         self.level = firing_threshold(op.theta, op.exponent) << INPUT_SHIFT
@@ -231,6 +254,15 @@ class _Fire:
             scan(self.sums.dense_sums(chunk).numpy(), *tail)
             chunk.paths[self.name] = 0, chunk.rows
 
+    def trace(self, events: int, dense: int) -> LayerTrace | None:
+        """Which product, and whether the floating-point neuron was proved equal."""
+        limit = current_limit(self.exponent)
+        within = f"sums up to {self.bound:g}, the proof needs {limit:g}"
+        ways = self.sums.ways(events, dense)
+        if self.rates:
+            within += f"; {self.rates.break_even:.0f} events a row cost what a dense row costs"
+        return LayerTrace(label(self.name), ways, "literal" if self.is_literal else "exact", within)
+
 
 def _record(chunk: Chunk, name: str) -> None:
     form, graph = chunk.shapes[name], chunk.plan.graph
@@ -268,6 +300,12 @@ class _Add:
             store_rows(out, chunk.tokens.sample, chunk.tokens.token, chunk.logits)
         if self.is_read:
             _count(chunk, self.name, out)
+
+    def trace(self, events: int, dense: int) -> LayerTrace | None:
+        """Of sums that a linear makes: the output's."""
+        if not self.sums.source:
+            return None
+        return LayerTrace(label(self.name), self.sums.ways(1, 0), "-", f"sums up to {self.sums.op.bound:g}")
 
 
 class _Attend:
@@ -311,3 +349,6 @@ class _Attend:
         for piece in pieces:
             part[:, piece.rows] += chunk.values[piece.source][:, piece.columns].astype(np.uint8)
         return part
+
+    def trace(self, events: int, dense: int) -> LayerTrace | None:
+        return None

@@ -11,13 +11,17 @@ from torch.nn import functional
 
 from exporters.nir.graph import Attention, Neuron, Pool
 from simulators.arithmetic import INT32, lif_exact, lif_loihi2, lif_real
+from simulators.engine import Outcome
+from simulators.footprint import peak
 from simulators.labels import label
 from simulators.linear import Dense, Selected, as_index, selection
 from simulators.operations import Operation, Piece, Plan
+from simulators.tallies import Tallies
 from simulators.tensor.attention import sdsa, ssa
 from simulators.tensor.count import Counter
 from simulators.tensor.memory import Lender
 from simulators.tensor.rows import Rows
+from simulators.trace import LayerTrace
 
 
 @dataclass
@@ -52,6 +56,45 @@ class TensorEngine:
             node = self.plan.linear(name)
             if chosen := selection(node):
                 self.selected[op.name, name] = Selected(chosen, op.dtype, self.device)
+
+    @property
+    def sample_bytes(self) -> int:
+        """Most memory that one sample's signals take."""
+        plan, item = self.plan, torch.finfo(self.resident).bits // 8
+
+        def size(name: str) -> int:
+            op = plan.by_name.get(name)
+            if op and op.path == "join":
+                return sum(size(edge.source) for edge in op.edges)
+            signal = plan.signals[name]
+            return item * signal.channels * signal.tokens
+
+        def scratch(op: Operation) -> int:  # sums in their own type, parts of an attention as grids
+            return 2 * 8 * plan.signals[op.name].channels * plan.signals[op.name].tokens if op.path != "join" else 0
+
+        return plan.steps * peak(plan.operations, plan.graph.input, lambda op: op.reads, size, scratch)
+
+    def run(self, inputs: Tensor) -> Outcome:
+        """One batch; see :class:`simulators.engine.Engine`."""
+        batch = self.batch(inputs.to(self.device))
+        return Outcome(batch.logits, batch.recorded, batch.currents)
+
+    def tallies(self) -> Tallies:
+        """Counts of all batches so far."""
+        return self.counter.tallies()
+
+    def trace(self) -> tuple[LayerTrace, ...]:
+        """How each layer is computed."""
+        layers = []
+        for op in self.plan.operations:
+            if isinstance(self.plan.graph.nodes.get(op.name), Neuron) or op.name == self.plan.graph.output:
+                product = str(op.dtype).removeprefix("torch.") if op.product else "-"
+                neuron = {"float32": "exact", "integer": "literal", "real": "real"}.get(op.path, "-")
+                layers.append(LayerTrace(label(op.name), product, neuron, f"sums up to {op.bound:g}"))
+        return tuple(layers)
+
+    def close(self) -> None:
+        """Nothing is kept beyond the engine's own life."""
 
     def batch(self, x: Tensor) -> Batch:
         """Run one batch, (B, T, C, N) bool."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -9,8 +11,7 @@ from numba.extending import intrinsic
 LANES = 8
 
 
-@intrinsic
-def store_shifted(_typing, table, row, first, out, place):
+def _store_shifted(_typing, table, row, first, out, place):
     """``out[place : place + 8] = first + table[row]``, without any check.
 
     Args:
@@ -35,3 +36,6 @@ def store_shifted(_typing, table, row, first, out, place):
         return context.get_dummy_value()
 
     return signature, generate
+
+
+store_shifted: Any = intrinsic(_store_shifted)
