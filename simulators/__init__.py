@@ -3,7 +3,7 @@
 from simulators.activity import Activity, NodeActivity
 from simulators.errors import GraphSimulationError
 from simulators.result import SimulationResult
-from simulators.run import simulate
+from simulators.run import Simulator, simulate
 from simulators.stock import StockCount, StockGraphError, StockResult, simulate_nir
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "GraphSimulationError",
     "NodeActivity",
     "SimulationResult",
+    "Simulator",
     "StockCount",
     "StockGraphError",
     "StockResult",

@@ -36,6 +36,9 @@ class Engine(Protocol):
     def run(self, inputs: Tensor) -> Outcome:
         """One batch; ``inputs`` are spikes, bool (S, T, C, N), on the CPU."""
 
+    def reset(self) -> None:
+        """Forget what was counted."""
+
     def tallies(self) -> Tallies:
         """Counts of all batches so far."""
 

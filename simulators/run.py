@@ -1,4 +1,4 @@
-"""Execution of a graph, layer by layer, all T steps of a batch at once."""
+"""Execution of a graph, layer by layer, all T steps of a batch at once: prepared once, run often; or both at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,81 @@ from simulators.result import SimulationResult
 NEURON_PATHS = ("float32", "integer", "real")
 
 
-@torch.no_grad()
+class Simulator:
+    """A graph made ready to run for a number of steps; :func:`simulate` makes one, runs it and lets it go.
+
+    Preparing a graph takes tens of milliseconds (ranges, checks, weights laid out, products timed): keep one where
+    inputs come one after the other. Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        steps: int,
+        *,
+        arithmetic: str = "loihi2",
+        batch_size: int = 64,
+        device: torch.device | str | None = None,
+        record: bool = False,
+        currents: bool = False,
+        count_updates: bool = False,
+        expand_attention: bool = False,
+        engine: str = "auto",
+        memory_limit: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """All arguments but ``steps``, which is T, are those of :func:`simulate`.
+
+        Raises:
+            GraphSimulationError: for a graph that cannot be run, or not this way.
+        """
+        if batch_size < 1:
+            raise GraphSimulationError(f"batch_size {batch_size}: at least 1 is needed; choose a larger one")
+        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.graph, self.steps = graph, steps
+        self.plan = plan(graph, steps, arithmetic, expand_attention)
+        counts = {"record": record, "currents": currents, "count_updates": count_updates}
+        self.engine = choose(self.plan, engine, where, threads, **counts)
+        self.batch_size = _fitting(self.engine, batch_size, memory_limit)
+
+    @torch.no_grad()
+    def run(
+        self, inputs: Tensor | NDArray[np.bool_], progress: Callable[[int, int], None] | None = None
+    ) -> SimulationResult:
+        """Run input spikes, bool (S, T, C, N); what it counts is of these alone.
+
+        Raises:
+            GraphSimulationError: for inputs of another shape or type.
+        """
+        spikes, size = _checked(self.graph, inputs), self.batch_size
+        if spikes.shape[1] != self.steps:
+            raise GraphSimulationError(f"inputs of {spikes.shape[1]} steps: prepared for {self.steps}; prepare anew")
+        self.engine.reset()
+        outcomes = []
+        for start in range(0, len(spikes), size):
+            outcomes.append(self.engine.run(spikes[start : start + size]))
+            if progress:
+                progress(min(start + size, len(spikes)), len(spikes))
+        return SimulationResult(
+            torch.cat([o.logits for o in outcomes]),
+            activity_of(self.plan, self.engine.tallies(), len(spikes)),
+            {label(op.name): op.path for op in self.plan.operations if op.path in NEURON_PATHS},
+            {name: torch.cat([o.spikes[name] for o in outcomes]) for name in outcomes[0].spikes},
+            {name: torch.cat([o.currents[name] for o in outcomes]) for name in outcomes[0].currents},
+            self.engine.trace(),
+        )
+
+    def close(self) -> None:
+        """Let threads go."""
+        self.engine.close()
+
+    def __enter__(self) -> Simulator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def simulate(
     graph: Graph,
     inputs: Tensor | NDArray[np.bool_],
@@ -61,27 +135,23 @@ def simulate(
     Raises:
         GraphSimulationError: for a graph or inputs that cannot be run.
     """
-    spikes = _checked(graph, inputs, batch_size)
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    prepared = plan(graph, spikes.shape[1], arithmetic, expand_attention)
-    own = choose(prepared, engine, where, threads, record=record, currents=currents, count_updates=count_updates)
-    size = _fitting(own, batch_size, memory_limit)
-    outcomes = []
-    try:
-        for start in range(0, len(spikes), size):
-            outcomes.append(own.run(spikes[start : start + size]))
-            if progress:
-                progress(min(start + size, len(spikes)), len(spikes))
-    finally:
-        own.close()
-    return SimulationResult(
-        torch.cat([o.logits for o in outcomes]),
-        activity_of(prepared, own.tallies(), len(spikes)),
-        {label(op.name): op.path for op in prepared.operations if op.path in NEURON_PATHS},
-        {name: torch.cat([o.spikes[name] for o in outcomes]) for name in outcomes[0].spikes},
-        {name: torch.cat([o.currents[name] for o in outcomes]) for name in outcomes[0].currents},
-        own.trace(),
+    spikes = _checked(graph, inputs)
+    simulator = Simulator(
+        graph,
+        spikes.shape[1],
+        arithmetic=arithmetic,
+        batch_size=batch_size,
+        device=device,
+        record=record,
+        currents=currents,
+        count_updates=count_updates,
+        expand_attention=expand_attention,
+        engine=engine,
+        memory_limit=memory_limit,
+        threads=threads,
     )
+    with simulator:
+        return simulator.run(spikes, progress)
 
 
 def _fitting(engine: Engine, batch_size: int, limit: int | None) -> int:
@@ -99,7 +169,7 @@ def _fitting(engine: Engine, batch_size: int, limit: int | None) -> int:
     return min(batch_size, limit // engine.sample_bytes)
 
 
-def _checked(graph: Graph, inputs: Tensor | NDArray[np.bool_], batch_size: int) -> Tensor:
+def _checked(graph: Graph, inputs: Tensor | NDArray[np.bool_]) -> Tensor:
     spikes = torch.as_tensor(inputs)
     node = graph.nodes[graph.input]
     assert isinstance(node, Input)
@@ -111,6 +181,4 @@ def _checked(graph: Graph, inputs: Tensor | NDArray[np.bool_], batch_size: int) 
             f"inputs of shape {tuple(spikes.shape)}: the graph takes (samples, steps, {channels}, {tokens}), "
             "at least one sample and step; encode the texts for this graph"
         )
-    if batch_size < 1:
-        raise GraphSimulationError(f"batch_size {batch_size}: at least 1 is needed; choose a larger one")
     return spikes

@@ -23,7 +23,7 @@ from simulators.tallies import Tallies, needs_nonzero
 from simulators.trace import LayerTrace
 
 CACHE = 2**21  # bytes of signals that one core works on at a time
-ROWS = 1024  # tokens and steps that are worth the interpreter's time, whatever the cache
+ROWS = 4096  # tokens and steps that are worth the interpreter's time, whatever the cache
 
 
 class CompiledEngine:
@@ -52,6 +52,10 @@ class CompiledEngine:
         self.sample_bytes = row_bytes(plan, self.shapes, with_scratch=True) * self.sample_rows
         self.threads, self.own = threads, local()
         self.pool = _workers(threads) if threads > 1 else None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was counted."""
         self.counted, self.rows = Tallies(), defaultdict[str, tuple[int, int]](lambda: (0, 0))
 
     def run(self, inputs: Tensor) -> Outcome:

@@ -79,6 +79,10 @@ class TensorEngine:
         batch = self.batch(inputs.to(self.device))
         return Outcome(batch.logits, batch.recorded, batch.currents)
 
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self.counter = Counter(self.plan, self.device, self.counter.per_neuron)
+
     def tallies(self) -> Tallies:
         """Counts of all batches so far."""
         return self.counter.tallies()
