@@ -13,12 +13,12 @@ from torch import Tensor
 
 from simulators.compiled.chunk import Chunk
 from simulators.compiled.forms import Shelf, forms, row_bytes
-from simulators.compiled.steps import Step, step_of
+from simulators.compiled.steps import steps_of
 from simulators.compiled.support import refusal
 from simulators.engine import Outcome
 from simulators.errors import GraphSimulationError
 from simulators.labels import label
-from simulators.operations import Operation, Plan
+from simulators.operations import Plan
 from simulators.tallies import Tallies, needs_nonzero
 from simulators.trace import LayerTrace
 
@@ -43,9 +43,7 @@ class CompiledEngine:
         self.shapes = forms(plan)
         if fault := refusal(plan, self.shapes, currents):
             raise GraphSimulationError(f"{fault}; choose engine='tensor'")
-        self.steps: list[tuple[Operation, Step]] = [
-            (op, step_of(op, plan, self.shapes)) for op in plan.operations if op.path != "join"
-        ]
+        self.steps = steps_of(plan, self.shapes)
         self.needed = needs_nonzero(plan)
         self.sample_rows = plan.steps * plan.signals[plan.graph.input].tokens
         self.row_bytes = row_bytes(plan, self.shapes, with_scratch=False)
@@ -83,8 +81,9 @@ class CompiledEngine:
         if not hasattr(self.own, "shelf"):
             self.own.shelf = Shelf()
         chunk = Chunk(self.plan, self.shapes, self.own.shelf, self.needed, inputs, self.record, self.currents)
-        for op, step in self.steps:
-            step.run(chunk)
+        for op, step, is_first in self.steps:
+            if is_first:
+                step.run(chunk)
             chunk.release(op)
         return chunk
 
@@ -94,7 +93,7 @@ class CompiledEngine:
 
     def trace(self) -> tuple[LayerTrace, ...]:
         """How each layer was computed so far."""
-        seen = (step.trace(*self.rows[op.name]) for op, step in self.steps)
+        seen = (step.trace(op.name, *self.rows[op.name]) for op, step, _ in self.steps)
         return tuple(layer for layer in seen if layer)
 
     def close(self) -> None:

@@ -13,15 +13,18 @@ from simulators.compiled.forms import Form
 from simulators.compiled.kernels.listing import GRADED, PATTERN, POSITIONS, SPIKES, WORD
 
 NARROW = 8  # spike trains of up to so many channels choose one of 2^channels weight rows: a bias costs one event
-TILE = 1024  # outputs whose accumulators stay in the first-level cache
+TILE = 1536  # outputs whose accumulators stay in the first-level cache
 LINE = 16  # outputs in 32 bytes of int16
 INT16 = 2**15
 
 
-def columns_of(linears: Sequence[TokenLinear], source: Form) -> list[tuple[Form, NDArray[np.float32]]]:
-    """The parts of the source and the weight columns that belong to each, (out, channels)."""
+Linears = Sequence[Sequence[TokenLinear]]  # of each node: what reads the parts of the source, side by side
+
+
+def columns_of(nodes: Linears, source: Form) -> list[tuple[Form, NDArray[np.float32]]]:
+    """The parts of the source and the weight columns that belong to each, (out, channels); one node under another."""
     parts = source.parts or (source,)
-    weight = np.concatenate([linear.weight for linear in linears], axis=1)
+    weight = np.concatenate([np.concatenate([linear.weight for linear in linears], axis=1) for linears in nodes])
     edges = np.cumsum([p.channels for p in parts])[:-1]
     return list(zip(parts, np.split(weight, edges, axis=1), strict=True))
 
@@ -38,10 +41,10 @@ class EventWeights:
         index_dtype: unsigned type that numbers the rows.
     """
 
-    def __init__(self, linears: Sequence[TokenLinear], source: Form, bound: float) -> None:
+    def __init__(self, nodes: Linears, source: Form, bound: float) -> None:
         """``bound`` is the largest absolute partial sum; from 2^15 the accumulators are int32, which wrap as Lava's."""
         blocks, base, reaches, first = [], [], [], 0
-        columns = columns_of(linears, source)
+        columns = columns_of(nodes, source)
         modes = [_mode(part, alone=len(columns) <= 2) for part, _ in columns]
         for (part, weight), mode in zip(columns, modes, strict=True):
             block = _patterns(weight) if mode == PATTERN else _padded(weight, part.width)
@@ -66,8 +69,8 @@ class DenseWeights:
         matrix: (K', out) float32.
     """
 
-    def __init__(self, linears: Sequence[TokenLinear], source: Form) -> None:
-        blocks = [_padded(weight, part.width) for part, weight in columns_of(linears, source)]
+    def __init__(self, nodes: Linears, source: Form) -> None:
+        blocks = [_padded(weight, part.width) for part, weight in columns_of(nodes, source)]
         self.matrix = torch.from_numpy(np.ascontiguousarray(np.concatenate(blocks), np.float32))
 
 

@@ -75,31 +75,40 @@ def add_events(weight, index, start, sums):
 
 
 @kernel
-def fire_events(weight, index, start, theta, level, exponent, is_literal, steps, out, counts, sample, extremes):
+def fire_events(weight, index, start, steps, first, theta, level, exponent, is_literal, outs, counts, sample, extremes):
     """Spikes of neurons that such a product alone drives: sums, state and spikes of a row never leave the cache.
 
     Args:
-        weight, index, start: as in :func:`add_events`.
-        theta, level, exponent, is_literal, steps, out, counts, sample, extremes: as in ``neuron.scan``.
+        weight, index, start: as in :func:`add_events`; the outputs of several nodes may lie side by side.
+        steps: T.
+        first: (nodes,) int64, where each node's outputs begin.
+        theta: (nodes,) float32. level, exponent: (nodes,) int64. is_literal: which of the two forms, for all.
+        outs: a tuple, per node (rows, C') uint8; the first C columns are written, C being that of ``counts``.
+        counts: a tuple, per node (T, C) uint32; spikes are added.
+        sample: (rows / T,) int64, which sample each token belongs to.
+        extremes: a tuple, per node (samples, 2) float64, extended; of length 0 where not asked for.
     """
-    channels = counts.shape[1]
     width = weight.shape[2]
     acc, exact, literal = np.zeros(width, weight.dtype), np.zeros(width, np.float32), np.zeros(width, np.int32)
     for tile in range(weight.shape[0]):
-        first = tile * width
-        n = min(width, channels - first)
+        begin = tile * width
         for r in range(len(start) - 1):
             t = r % steps
             gather(weight[tile], index, start[r], start[r + 1], acc)
-            if len(extremes):
-                e = extremes[sample[r // steps]]
-                e[0], e[1] = extend(e[0], e[1], acc, n)
-            spikes, count = out[r, first : first + n], counts[t, first : first + n]
-            if is_literal:
-                if t == 0:
-                    literal[:] = 0
-                fire_literal(acc, literal, level, exponent, spikes, count)
-            else:
-                if t == 0:
-                    exact[:] = 0
-                fire_exact(acc, exact, theta, spikes, count)
+            if t == 0:
+                exact[:] = 0
+                literal[:] = 0
+            for node in range(len(outs)):
+                shift = begin - first[node]  # from a place in the tile to one of the node's outputs
+                low, high = max(0, -shift), min(width, counts[node].shape[1] - shift)
+                if low >= high:
+                    continue
+                sums, spikes = acc[low:high], outs[node][r, low + shift : high + shift]
+                count = counts[node][t, low + shift : high + shift]
+                if len(extremes[node]):
+                    e = extremes[node][sample[r // steps]]
+                    e[0], e[1] = extend(e[0], e[1], sums, len(sums))
+                if is_literal:
+                    fire_literal(sums, literal[low:high], level[node], exponent[node], spikes, count)
+                else:
+                    fire_exact(sums, exact[low:high], theta[node], spikes, count)

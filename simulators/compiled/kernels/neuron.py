@@ -74,13 +74,13 @@ def extend(low, high, sums, n):
 
 
 @kernel
-def scan(sums, theta, level, exponent, is_literal, steps, out, counts, sample, extremes):
+def scan(sums, first, steps, theta, level, exponent, is_literal, out, counts, sample, extremes):
     """Spikes from sums that lie in memory.
 
     Args:
-        sums: (rows, >= C) int32 or float32.
-        theta, level, exponent: of the neuron; ``is_literal`` chooses between the two forms.
+        sums: (rows, >= first + C) integers or float32; the node's begin at column ``first``.
         steps: T.
+        theta, level, exponent: of the neuron; ``is_literal`` chooses between the two forms.
         out: (rows, C') uint8; its first C columns are written, C being ``counts.shape[1]``.
         counts: (T, C) uint32; spikes are added.
         sample: (rows / T,) int64, which sample each token belongs to.
@@ -89,15 +89,15 @@ def scan(sums, theta, level, exponent, is_literal, steps, out, counts, sample, e
     channels = counts.shape[1]
     exact, literal = np.zeros(channels, np.float32), np.zeros(channels, np.int32)
     for r in range(len(sums)):
-        t = r % steps
+        t, row = r % steps, sums[r, first : first + channels]
         if len(extremes):
             e = extremes[sample[r // steps]]
-            e[0], e[1] = extend(e[0], e[1], sums[r], channels)
+            e[0], e[1] = extend(e[0], e[1], row, channels)
         if is_literal:
             if t == 0:
                 literal[:] = 0
-            fire_literal(sums[r], literal, level, exponent, out[r, :channels], counts[t])
+            fire_literal(row, literal, level, exponent, out[r, :channels], counts[t])
         else:
             if t == 0:
                 exact[:] = 0
-            fire_exact(sums[r], exact, theta, out[r, :channels], counts[t])
+            fire_exact(row, exact, theta, out[r, :channels], counts[t])
