@@ -31,7 +31,7 @@ lint: env
 	$(PYTHON) -m mypy
 
 env:
-	@tools/setup.sh env dev train snntorch onnx sign augment
+	@tools/setup.sh env dev train snntorch onnx sign augment plot
 
 lava-env:
 	@tools/setup.sh lava

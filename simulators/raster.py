@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROWS = 8  # panels above each other before a further column
 PANEL = (4.0, 1.6)  # inches
-MANY = 5000  # points above which a vector file holds them as an image
+MANY = 1000  # points above which a vector file holds them as an image
 POINTS_PER_INCH = 72
 
 
@@ -93,14 +93,14 @@ def _panel(axes: Axes, name: str, x: NDArray[np.bool_]) -> None:
     steps, channels, tokens = x.shape
     neurons = channels * tokens
     step, token, channel = np.nonzero(x.transpose(0, 2, 1))
-    height = PANEL[1] * POINTS_PER_INCH / neurons
+    width, height = (POINTS_PER_INCH * side for side in PANEL)
     axes.plot(
         step,
         token * channels + channel,
         linestyle="none",
-        marker="s",
-        markersize=min(max(height, 0.5), 4.0),
-        markeredgewidth=0,
+        marker="_",  # a dash: neurons are many and steps few
+        markersize=min(max(width / (2 * steps), 1.0), 40.0),
+        markeredgewidth=min(max(height / neurons, 0.03), 4.0),  # thinner than a pixel is grey: a density
         color="black",
         rasterized=len(step) > MANY,
     )

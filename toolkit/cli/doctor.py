@@ -61,6 +61,7 @@ _OPTIONAL = (
     ("onnx", "writing ONNX files"),
     ("onnxruntime", "running ONNX files"),
     ("cryptography", "signatures"),
+    ("matplotlib", "raster plots"),
 )
 
 
