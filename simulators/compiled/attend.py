@@ -37,14 +37,14 @@ class Attend:
         width, heads = self.node.width, self.node.heads
         units, nonzero = chunk.zeros(width), chunk.zeros(width)
         scratch = np.zeros((q.shape[1], width // heads), self.counter)
-        tail = (chunk.plan.steps, chunk.take(self.name), units, nonzero, pairs)
+        tail = (chunk.plan.steps, chunk.take([self.name])[0], units, nonzero, pairs)
         ssa(words_of(q), words_of(k), v, chunk.tokens.first, heads, scratch, *tail)
         chunk.tallies.units[self.name], chunk.tallies.nonzero[self.name] = units, nonzero
 
     def _sdsa(self, chunk: Chunk, q: Array, k: Array, v: Array, pairs: Array) -> None:
         steps, width = chunk.plan.steps, self.node.width
         counts, valid = np.zeros((steps, width), np.uint32), self._part(chunk, self.parts[3], 1)
-        sdsa(q, k, v, valid, chunk.tokens.first, self.node.threshold, steps, chunk.take(self.name), counts, pairs)
+        sdsa(q, k, v, valid, chunk.tokens.first, self.node.threshold, steps, chunk.take([self.name])[0], counts, pairs)
         reached = np.zeros(chunk.rows, np.uint8)
         for part in (valid, q, k, v):  # the valid spike of a token reaches all its channels
             mark_any(part, np.arange(1 if part is valid else width), reached)

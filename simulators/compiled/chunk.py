@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,11 +95,12 @@ class Chunk:
         """R * T."""
         return len(self.tokens) * self.plan.steps
 
-    def take(self, name: str) -> Array:
-        """Memory for the signal ``name``."""
-        form = self.shapes[name]
-        self.values[name] = self.shelf.take(self.rows, form.channels, form.dtype)
-        return self.values[name]
+    def take(self, names: Sequence[str]) -> Array:
+        """Memory for signals of equal form, (signals, rows, C'); each becomes the value of its name."""
+        form = self.shapes[names[0]]
+        whole, parts = self.shelf.take_several(len(names), self.rows, form.channels, form.dtype)
+        self.values.update(zip(names, parts, strict=True))
+        return whole
 
     def release(self, op: Operation) -> None:
         """Give back what nobody reads after ``op``, which has run."""
@@ -117,15 +119,15 @@ class Chunk:
         """Counts (T, channels)."""
         return np.zeros((self.plan.steps, channels), np.int64)
 
-    def extremes(self, name: str) -> NDArray[np.float64]:
-        """Where a scan notes the extreme sums of each sample; of length 0 where nobody asked."""
-        found = np.zeros((self.samples if self.wants_currents else 0, 2))
+    def extremes(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Where a scan notes the extreme sums of each sample, (nodes, samples, 2); (nodes, 0, 2) if nobody asked."""
+        found = np.zeros((len(names), self.samples if self.wants_currents else 0, 2))
         if self.wants_currents:
-            self.currents[name] = found
+            self.currents.update(zip(names, found, strict=True))
         return found
 
     def _load(self, inputs: NDArray[np.uint8]) -> None:
         entry = self.plan.graph.input
         counts = self.zeros(inputs.shape[2])
-        load_rows(inputs, self.tokens.sample, self.tokens.token, self.take(entry), counts)
+        load_rows(inputs, self.tokens.sample, self.tokens.token, self.take([entry])[0], counts)
         self.tallies.units[entry] = counts

@@ -15,6 +15,7 @@ from simulators.footprint import peak
 from simulators.operations import Operation, Plan
 
 Array = NDArray[np.generic]
+Kind = tuple[int, int, str]  # width, channels, type
 
 
 def padded(channels: int) -> int:
@@ -88,30 +89,42 @@ class Shelf:
     """
 
     def __init__(self) -> None:
-        self.free: dict[tuple[int, int, str], list[Array]] = {}
-        self.lent: dict[int, tuple[tuple[int, int, str], Array]] = {}
-        self.bytes = 0
+        self.free: dict[Kind, list[Array]] = {}
+        self.lent: dict[int, _Loan] = {}
 
     def take(self, rows: int, channels: int, dtype: DTypeLike) -> Array:
         """(rows, padded(channels)), contiguous, of any content but zero padding."""
+        return self.take_several(1, rows, channels, dtype)[1][0]
+
+    def take_several(self, count: int, rows: int, channels: int, dtype: DTypeLike) -> tuple[Array, list[Array]]:
+        """(count, rows, padded(channels)), contiguous, and its parts, which are to be given back one by one."""
         width, kind = padded(channels), np.dtype(dtype)
         key = (width, channels, kind.str)
         shelf = self.free.setdefault(key, [])
-        fit = next((i for i, array in enumerate(shelf) if len(array) >= rows), None)
+        fit = next((i for i, array in enumerate(shelf) if len(array) >= count * rows), None)
         if fit is None:
             shelf.clear()  # what is too small now will be so again
-            whole = np.zeros((rows, width), kind)
-            self.bytes += whole.nbytes
+            memory = np.zeros((count * rows, width), kind)
         else:
-            whole = shelf.pop(fit)
-        view = whole[:rows]
-        self.lent[id(view)] = key, whole
-        return view
+            memory = shelf.pop(fit)
+        whole = memory[: count * rows].reshape(count, rows, width)
+        parts, loan = list(whole), _Loan(key, memory, count)
+        self.lent.update((id(part), loan) for part in parts)
+        return whole, parts
 
     def give(self, array: Array) -> None:
         """Take back an array that nobody reads any more; one that was not lent is left alone."""
-        if found := self.lent.pop(id(array), None):
-            self.free[found[0]].append(found[1])
+        if loan := self.lent.pop(id(array), None):
+            loan.parts -= 1
+            if not loan.parts:
+                self.free[loan.key].append(loan.memory)
+
+
+@dataclass
+class _Loan:
+    key: Kind
+    memory: Array
+    parts: int
 
 
 def sources_of(op: Operation, shapes: Mapping[str, Form]) -> list[str]:

@@ -26,7 +26,6 @@ class Product:
 
     Attributes:
         source: name of the signal, or join, that all nodes read.
-        first: (nodes,) where the outputs of each begin.
     """
 
     def __init__(self, ops: Sequence[Operation], plan: Plan, shapes: dict[str, Form]) -> None:
@@ -35,8 +34,6 @@ class Product:
         self.source = next(op.product.source for op in ops if op.product)
         self.form = shapes[self.source]
         self.sources = self.form.sources or (self.source,)
-        outputs = [linears[0].weight.shape[0] for linears in nodes]
-        self.first = np.cumsum([0, *outputs[:-1]]).astype(np.int64)
         self.events = EventWeights(nodes, self.form, max(op.bound for op in ops))
         # float32 is exact for these layers, or the planner would have said float64
         is_exact = all(op.dtype == torch.float32 for op in ops)

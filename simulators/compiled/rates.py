@@ -61,22 +61,24 @@ def rates(events: EventWeights, dense: DenseWeights) -> Rates:
 def _measure(events: EventWeights, dense: DenseWeights) -> Rates:
     inputs, outputs = dense.matrix.shape
     rows = int(min(max(WORK // (inputs * outputs), ROWS[0]), ROWS[1]))
-    out, counts = np.zeros((rows, outputs), np.uint8), np.zeros((1, outputs), np.uint32)
     spikes = np.random.default_rng(0).integers(0, 2, (rows, inputs)).astype(np.uint8)
-    zero = np.zeros(1, np.int64)
-    nobody, extremes = np.zeros(rows, np.int64), np.zeros((0, 2))
     operand, sums = torch.empty(rows, inputs), torch.empty(rows, outputs)
+    zero, outs, counts = (
+        np.zeros(1, np.int64),
+        np.zeros((1, rows, outputs), np.uint8),
+        np.zeros((1, 1, outputs), np.uint32),
+    )
+    tail = (1, zero.astype(np.float32), zero, zero, False, outs, counts, np.zeros(rows, np.int64), np.zeros((1, 0, 2)))
 
     def dense_step() -> None:
         operand.copy_(torch.from_numpy(spikes))
         torch.mm(operand, dense.matrix, out=sums)
-        scan(sums.numpy(), 0, 1, np.float32(1), 0, 0, False, out, counts, nobody, extremes)
+        scan(sums.numpy(), 0, *tail)
 
     def event_step(each: int) -> Callable[[], None]:
         index = np.random.default_rng(1).integers(0, events.rows.shape[1], rows * each + 8).astype(events.index_dtype)
         start = np.arange(rows + 1, dtype=np.int64) * each
-        arguments = (events.rows, index, start, 1, zero, zero.astype(np.float32), zero, zero, False)
-        return lambda: fire_events(*arguments, (out,), (counts,), nobody, (extremes,))
+        return lambda: fire_events(events.rows, index, start, *tail)
 
     few, many = max(inputs // 16, 1), max(inputs // 4, 2)
     low, high, whole = _seconds([event_step(few), event_step(many), dense_step])

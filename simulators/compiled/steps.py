@@ -48,12 +48,12 @@ def steps_of(plan: Plan, shapes: dict[str, Form]) -> list[tuple[Operation, Step,
 
 
 def _siblings(plan: Plan) -> dict[str, list[Operation]]:
-    """Neurons that nothing but a product of one source drives, with the others of that source and arithmetic."""
-    groups: dict[tuple[str, str], list[Operation]] = {}
+    """Neurons that nothing but a product of one source drives, with the others of that source, size and arithmetic."""
+    groups: dict[tuple[str, str, int], list[Operation]] = {}
     for op in plan.operations:
         alone = op.product and len(op.edges) == len(op.product.linears)
         if op.product and alone and isinstance(plan.graph.nodes[op.name], Neuron):
-            groups.setdefault((op.product.source, op.path), []).append(op)
+            groups.setdefault((op.product.source, op.path, plan.signals[op.name].channels), []).append(op)
     return {op.name: group for group in groups.values() for op in group}
 
 
@@ -80,7 +80,7 @@ class Window:
 
     def run(self, chunk: Chunk) -> None:
         """Copy and count."""
-        out, tokens = chunk.take(self.name), chunk.tokens
+        out, tokens = chunk.take([self.name])[0], chunk.tokens
         load_window(chunk.values[self.source], tokens.sample, tokens.token, self.channels, self.size, out)
         count(chunk, self.name, out)
 
@@ -99,7 +99,7 @@ class Add:
 
     def run(self, chunk: Chunk) -> None:
         """Add up; keep the logits; count."""
-        out = chunk.take(self.name)
+        out = chunk.take([self.name])[0]
         if self.is_plain:
             first, *others = (chunk.values[s] for s in self.sums.direct)
             np.copyto(out, first, casting="unsafe")

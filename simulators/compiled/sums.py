@@ -70,7 +70,7 @@ class Sums:
         """Which rows receive an event over any weight that is not zero, (rows,) uint8."""
         reached = np.zeros(chunk.rows, np.uint8)
         if self.product:
-            mark_listed(*self.product.listed(chunk), self.product.events.reaches, reached)
+            mark_listed(*self.product.listed(chunk), self.product.events.reaches[0], reached)
         for picked in self.picked:
             mark_any(chunk.values[picked.source], picked.reaching, reached)
         for source in self.direct:

@@ -37,7 +37,7 @@ class EventWeights:
         base: (W,) unsigned, weight row of the first channel of each word of the source.
         modes: of the first and of the other parts of the source, how their words are listed.
         positions: of the spikes in a word, in the type of an index.
-        reaches: (K,) bool, whether a row stands for a non-zero weight.
+        reaches: (nodes, K) bool, whether a row stands for a non-zero weight of a node.
         index_dtype: unsigned type that numbers the rows.
     """
 
@@ -45,18 +45,19 @@ class EventWeights:
         """``bound`` is the largest absolute partial sum; from 2^15 the accumulators are int32, which wrap as Lava's."""
         blocks, base, reaches, first = [], [], [], 0
         columns = columns_of(nodes, source)
+        borders = np.cumsum([linears[0].weight.shape[0] for linears in nodes])[:-1]
         modes = [_mode(part, alone=len(columns) <= 2) for part, _ in columns]
         for (part, weight), mode in zip(columns, modes, strict=True):
             block = _patterns(weight) if mode == PATTERN else _padded(weight, part.width)
-            reach = (weight != 0).any(axis=0)
+            reach = np.stack([(own != 0).any(axis=0) for own in np.split(weight, borders)])
             blocks.append(block)
-            reaches.append(_patterns(reach[None])[:, 0] > 0 if mode == PATTERN else _filled(reach, part.width))
+            reaches.append((_patterns(reach) if mode == PATTERN else _padded(reach, part.width)).T > 0)
             base += [first + WORD * w for w in range(part.width // WORD)]
             first += len(block)
         rows = np.concatenate(blocks)
         self.outputs = rows.shape[1]
         self.rows = _tiled(rows.astype(np.int16 if bound < INT16 else np.int32))
-        self.reaches = np.concatenate(reaches)
+        self.reaches = np.concatenate(reaches, axis=1)
         self.index_dtype = np.dtype(np.uint16 if first <= 2**16 else np.uint32)
         self.base, self.positions = np.array(base, self.index_dtype), POSITIONS.astype(self.index_dtype)
         self.modes = modes[0], max(modes[1:], default=SPIKES)
@@ -81,15 +82,11 @@ def _mode(part: Form, alone: bool) -> int:
     return PATTERN if alone and part.channels <= NARROW else SPIKES
 
 
-def _padded(weight: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+def _padded(weight: NDArray[np.float32] | NDArray[np.bool_], width: int) -> NDArray[np.float32]:
     """(out, channels) as (width, out)."""
     block = np.zeros((width, len(weight)), np.float32)
     block[: weight.shape[1]] = weight.T
     return block
-
-
-def _filled(reach: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    return np.concatenate([reach, np.zeros(width - len(reach), bool)])
 
 
 def _patterns(weight: NDArray[np.float32] | NDArray[np.bool_]) -> NDArray[np.float32]:
