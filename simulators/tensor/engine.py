@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 import torch
@@ -155,7 +156,8 @@ class TensorEngine:
 
     def _join(self, sources: list[Tensor]) -> Tensor:
         shape = (*sources[0].shape[:2], sum(s.shape[-1] for s in sources))
-        return torch.cat(sources, dim=-1, out=self.memory.take(shape, self.resident))
+        dtype = reduce(torch.promote_types, (s.dtype for s in sources))  # messages beyond 2^24 are no float32
+        return torch.cat(sources, dim=-1, out=self.memory.take(shape, dtype))
 
     def _sum(self, op: Operation, values: dict[str, Tensor]) -> Tensor:
         """The edges into ``op`` added up, (T, R, C), in its dtype and in memory of its own."""

@@ -1,4 +1,4 @@
-"""``real`` sums by hand: behind a pool that changes the number of tokens, and of biases that float32 cannot add."""
+"""Sums by hand: behind a pool that changes the number of tokens, and of what float32 cannot hold."""
 
 from __future__ import annotations
 
@@ -49,3 +49,18 @@ def test_biases_of_several_linears_add_up_in_float64() -> None:
     spikes = np.array([True, True])[None, None, :, None]
     logits = simulate(Graph(nodes, edges, {}), spikes, arithmetic="real", device="cpu").logits
     assert logits.item() == 2.0**24 + 1 + 2
+
+
+def test_messages_beyond_float32_keep_their_last_bit_beside_a_bias() -> None:
+    """255 * 255 * 255 * 2 + 1 = 33162751 is odd and above 2^24; two dense linears read it and its bias."""
+    zero = np.zeros(1, np.float32)
+    gains = [TokenLinear(np.array([[gain]], np.float32), zero, 1) for gain in (255, 255, 255, 2)]
+    both = TokenLinear(np.ones((1, 1), np.float32), zero, 1)
+    nodes: dict[str, Node] = {"n0_input": Input((1, 1, 1))}
+    nodes |= {f"n{i + 1}_gain{i}": gain for i, gain in enumerate(gains)}
+    edges = list(pairwise(nodes))
+    nodes |= {"n5_message": Pool(1, 0), "n6_first": both, "n7_second": both, "n8_output": Output((1, 1, 1))}
+    edges += [("n4_gain3", "n5_message"), ("n0_input", "n5_message"), ("n5_message", "n6_first")]
+    edges += [("n0_input", "n7_second"), ("n6_first", "n8_output"), ("n7_second", "n8_output")]
+    logits = simulate(Graph(nodes, edges, {}), np.ones((1, 1, 1, 1), bool), device="cpu").logits
+    assert logits.item() == 255**3 * 2 + 1 + 1

@@ -1,0 +1,1 @@
+"""Random layers, their plain numpy reference, and what is compared."""
