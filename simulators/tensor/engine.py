@@ -92,7 +92,7 @@ class TensorEngine:
         """How each layer is computed."""
         layers = []
         for op in self.plan.operations:
-            if isinstance(self.plan.graph.nodes.get(op.name), Neuron) or op.name == self.plan.graph.output:
+            if op.product or isinstance(self.plan.graph.nodes.get(op.name), Neuron):
                 product = str(op.dtype).removeprefix("torch.") if op.product else "-"
                 neuron = {"float32": "exact", "integer": "literal", "real": "real"}.get(op.path, "-")
                 layers.append(LayerTrace(label(op.name), product, neuron, f"sums up to {op.bound:g}"))
