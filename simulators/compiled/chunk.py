@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.compiled.forms import Array, Form, Shelf, sources_of
+from simulators.compiled.forms import Array, Form, Shelf
 from simulators.compiled.kernels.rows import find_active, load_rows
-from simulators.operations import Operation, Plan
+from simulators.operations import Plan
 from simulators.tallies import Tallies
 
 Ints = NDArray[np.int64]
@@ -72,6 +72,7 @@ class Chunk:
         shapes: dict[str, Form],
         shelf: Shelf,
         needed: frozenset[str],
+        uses: tuple[Counter[str], Counter[str]],
         inputs: NDArray[np.uint8],
         record: bool,
         currents: bool,
@@ -81,8 +82,7 @@ class Chunk:
         self.tokens = Tokens.of(inputs, plan.reach)
         self.values: dict[str, Array] = {}
         self.lists: dict[str, tuple[Array, Ints]] = {}
-        self.left = Counter(source for op in plan.operations for source in sources_of(op, shapes))
-        self.listings = Counter(op.product.source for op in plan.operations if op.product)
+        self.left, self.listings = uses[0].copy(), uses[1].copy()
         self.tallies = Tallies()
         self.logits = np.zeros((0,), np.int64)
         self.spikes: dict[str, NDArray[np.bool_]] = {}
@@ -102,18 +102,18 @@ class Chunk:
         self.values.update(zip(names, parts, strict=True))
         return whole
 
-    def release(self, op: Operation) -> None:
-        """Give back what nobody reads after ``op``, which has run."""
-        if op.product:
-            self.listings[op.product.source] -= 1
-            if not self.listings[op.product.source] and op.product.source in self.lists:
-                self.shelf.give(self.lists.pop(op.product.source)[0])
-        for source in sources_of(op, self.shapes):
+    def release(self, name: str, reads: Sequence[str], listed: str) -> None:
+        """Give back what nobody reads after ``name``, which was computed from ``reads`` and the list ``listed``."""
+        if listed:
+            self.listings[listed] -= 1
+            if not self.listings[listed] and listed in self.lists:
+                self.shelf.give(self.lists.pop(listed)[0])
+        for source in reads:
             self.left[source] -= 1
             if not self.left[source]:
                 self.shelf.give(self.values.pop(source))
-        if not self.left[op.name]:
-            self.shelf.give(self.values.pop(op.name))
+        if not self.left[name]:
+            self.shelf.give(self.values.pop(name))
 
     def zeros(self, channels: int) -> Ints:
         """Counts (T, channels)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, local
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulators.compiled.chunk import Chunk
-from simulators.compiled.forms import Shelf, forms, row_bytes
+from simulators.compiled.forms import Shelf, forms, row_bytes, sources_of
 from simulators.compiled.steps import steps_of
 from simulators.compiled.support import refusal
 from simulators.engine import Outcome
@@ -45,6 +45,12 @@ class CompiledEngine:
             raise GraphSimulationError(f"{fault}; choose engine='tensor'")
         self.steps = steps_of(plan, self.shapes)
         self.needed = needs_nonzero(plan)
+        self.reads = {op.name: sources_of(op, self.shapes) for op in plan.operations}
+        self.listed = {op.name: op.product.source if op.product else "" for op in plan.operations}
+        self.uses = (
+            Counter(source for reads in self.reads.values() for source in reads),
+            Counter(source for source in self.listed.values() if source),
+        )
         self.sample_rows = plan.steps * plan.signals[plan.graph.input].tokens
         self.row_bytes = row_bytes(plan, self.shapes, with_scratch=False)
         self.sample_bytes = row_bytes(plan, self.shapes, with_scratch=True) * self.sample_rows
@@ -80,11 +86,13 @@ class CompiledEngine:
     def _chunk(self, inputs: NDArray[np.uint8]) -> Chunk:
         if not hasattr(self.own, "shelf"):
             self.own.shelf = Shelf()
-        chunk = Chunk(self.plan, self.shapes, self.own.shelf, self.needed, inputs, self.record, self.currents)
+        chunk = Chunk(
+            self.plan, self.shapes, self.own.shelf, self.needed, self.uses, inputs, self.record, self.currents
+        )
         for op, step, is_first in self.steps:
             if is_first:
                 step.run(chunk)
-            chunk.release(op)
+            chunk.release(op.name, self.reads[op.name], self.listed[op.name])
         return chunk
 
     def tallies(self) -> Tallies:

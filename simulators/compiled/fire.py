@@ -56,21 +56,22 @@ class Firing:
         return LayerTrace(label(self.name), ways, "literal" if self.is_literal else "exact", why)
 
 
-@dataclass(frozen=True, eq=False)
 class Neurons:
     """Nodes of equal size and arithmetic, side by side, as kernels take them."""
 
-    firings: tuple[Firing, ...]
+    def __init__(self, firings: Sequence[Firing]) -> None:
+        self.firings, self.names = firings, [f.name for f in firings]
+        self.channels, self.is_literal = firings[0].channels, firings[0].is_literal
+        self.theta = np.array([f.theta for f in firings], np.float32)
+        self.level = np.array([f.level for f in firings])
+        self.exponent = np.array([f.exponent for f in firings])
 
     def arguments(self, chunk: Chunk) -> tuple[Any, ...]:
         """From ``steps`` on, what ``scan`` and ``fire_events`` take; the spikes go to memory of the nodes'."""
-        steps, channels = chunk.plan.steps, self.firings[0].channels
-        names = [f.name for f in self.firings]
-        theta = np.array([f.theta for f in self.firings], np.float32)
-        level, exponent = (np.array([getattr(f, n) for f in self.firings]) for n in ("level", "exponent"))
-        counts = np.zeros((len(names), steps, channels), np.uint32)
-        tail = (chunk.take(names), counts, chunk.tokens.sample, chunk.extremes(names))
-        return (steps, theta, level, exponent, self.firings[0].is_literal, *tail)
+        steps = chunk.plan.steps
+        counts = np.zeros((len(self.names), steps, self.channels), np.uint32)
+        tail = (chunk.take(self.names), counts, chunk.tokens.sample, chunk.extremes(self.names))
+        return (steps, self.theta, self.level, self.exponent, self.is_literal, *tail)
 
     def keep(self, chunk: Chunk, arguments: tuple[Any, ...], reached: Array) -> None:
         """Note what was counted: the active updates of rows that an event ``reached`` (nodes, rows), and the spikes."""
@@ -85,7 +86,7 @@ class FireProduct:
     """Nodes that one product alone drives."""
 
     def __init__(self, ops: Sequence[Operation], plan: Plan, shapes: dict[str, Form]) -> None:
-        self.neurons = Neurons(tuple(Firing.of(op, shapes) for op in ops))
+        self.neurons = Neurons([Firing.of(op, shapes) for op in ops])
         self.product = Product(ops, plan, shapes)
         self.rates = self.product.measure()
 
@@ -117,12 +118,12 @@ class FireSums:
     """One node that other sums drive."""
 
     def __init__(self, op: Operation, plan: Plan, shapes: dict[str, Form]) -> None:
-        self.neurons, self.sums = Neurons((Firing.of(op, shapes),)), Sums(op, plan, shapes)
+        self.neurons, self.sums = Neurons([Firing.of(op, shapes)]), Sums(op, plan, shapes)
 
     def run(self, chunk: Chunk) -> None:
         """Add up, unless there is one signal alone; scan."""
         sums, arguments = self.sums, self.neurons.arguments(chunk)
-        total = chunk.values[sums.alone] if sums.alone else sums.total(chunk, self.neurons.firings[0].channels)
+        total = chunk.values[sums.alone] if sums.alone else sums.total(chunk, self.neurons.channels)
         scan(total, 0, *arguments)
         if not sums.alone:
             chunk.shelf.give(total)

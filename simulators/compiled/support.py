@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.nir.graph import Pool
+from exporters.nir.graph import Neuron, Pool
 from simulators.arithmetic import INT32
 from simulators.compiled.forms import Form
 from simulators.operations import Plan
@@ -17,8 +17,8 @@ def refusal(plan: Plan, shapes: dict[str, Form], currents: bool) -> str | None:
         node = plan.graph.nodes.get(op.name)
         if isinstance(node, Pool) and not is_junction(node):
             return f"{op.name}: a pool divides, compiled layers hold integers"
-        if currents and op.bound >= INT32:
-            return f"{op.name}: sums may reach {op.bound:g}, their extremes are kept below 2^31"
+        if op.bound >= INT32 and (currents or not isinstance(node, Neuron)):
+            return f"{op.name}: sums may reach {op.bound:g}, they are kept in 32 bits"
         if op.product and not shapes[op.product.source].is_listable:
             return f"{op.name}: a linear reads messages outside 0 to 255, which events do not carry"
         for part in op.parts:

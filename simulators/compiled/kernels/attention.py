@@ -7,7 +7,7 @@ Tokens that are left out are silent, and silent tokens add nothing to either kin
 from __future__ import annotations
 
 import numpy as np
-from numba import uint64
+from numba import uint64, uintp
 
 from simulators.compiled.kernels.jit import kernel
 from simulators.compiled.kernels.listing import COUNTS, GATHER, POSITIONS
@@ -26,46 +26,39 @@ def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs):
         units: (T, D) int64; the sums are added. nonzero: (T, D) int64; counts of sums that are not zero.
         pairs: (T,) int64; coincidences that scores add up: sum over i, j, a of q[i, a] k[j, a].
     """
-    channels = units.shape[1]
-    depth = channels // heads
+    channels = uintp(units.shape[1])
+    depth = channels // uintp(heads)
     q_count, k_count = np.zeros(q.shape[1] * 8, np.int64), np.zeros(k.shape[1] * 8, np.int64)
-    for b in range(len(first) - 1):
-        for t in range(steps):
+    for b in range(uintp(len(first) - 1)):
+        for t in range(uintp(steps)):
             scratch[:] = 0
             q_count[:] = 0
             k_count[:] = 0
-            for n in range(first[b], first[b + 1]):
-                r = n * steps + t
-                for word in range(k.shape[1]):
-                    if k[r, word] == 0:
-                        continue
-                    bits = (k[r, word] * GATHER) >> uint64(56)
-                    for j in range(COUNTS[bits]):
-                        c = 8 * word + POSITIONS[bits, j]
+            for n in range(uintp(first[b]), uintp(first[b + uintp(1)])):
+                r = n * uintp(steps) + t
+                for word in range(uintp(k.shape[1])):
+                    bits = uintp((k[r, word] * GATHER) >> uint64(56))
+                    for j in range(uintp(COUNTS[bits])):
+                        c = uintp(8) * word + uintp(POSITIONS[bits, j])
                         k_count[c] += 1
                         head = c // depth * depth
-                        row, values = scratch[c], v[r, head : head + depth]
                         for d in range(depth):
-                            row[d] += values[d]
-            for n in range(first[b], first[b + 1]):
-                r = n * steps + t
-                sums = out[r]
-                sums[:] = 0
-                for word in range(q.shape[1]):
-                    if q[r, word] == 0:
-                        continue
-                    bits = (q[r, word] * GATHER) >> uint64(56)
-                    for j in range(COUNTS[bits]):
-                        c = 8 * word + POSITIONS[bits, j]
+                            scratch[c, d] += v[r, head + d]
+            for n in range(uintp(first[b]), uintp(first[b + uintp(1)])):
+                r = n * uintp(steps) + t
+                for c in range(uintp(out.shape[1])):
+                    out[r, c] = 0
+                for word in range(uintp(q.shape[1])):
+                    bits = uintp((q[r, word] * GATHER) >> uint64(56))
+                    for j in range(uintp(COUNTS[bits])):
+                        c = uintp(8) * word + uintp(POSITIONS[bits, j])
                         q_count[c] += 1
                         head = c // depth * depth
-                        row, part = scratch[c], sums[head : head + depth]
                         for d in range(depth):
-                            part[d] += row[d]
-                unit, some = units[t], nonzero[t]
+                            out[r, head + d] += scratch[c, d]
                 for c in range(channels):
-                    unit[c] += sums[c]
-                    some[c] += sums[c] != 0
+                    units[t, c] += out[r, c]
+                    nonzero[t, c] += out[r, c] != 0
             for c in range(channels):
                 pairs[t] += q_count[c] * k_count[c]
 
@@ -81,28 +74,23 @@ def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
         out: (rows, D') uint8; its first D columns are written, D being ``counts.shape[1]``.
         counts: (T, D) uint32; spikes are added. pairs: (T,) int64; coincidences of q and k.
     """
-    channels = counts.shape[1]
+    channels = uintp(counts.shape[1])
     gate, is_open = np.zeros(channels, np.uint16), np.zeros(channels, np.uint8)
-    for b in range(len(first) - 1):
-        for t in range(steps):
+    for b in range(uintp(len(first) - 1)):
+        begin, end = uintp(first[b]), uintp(first[b + uintp(1)])
+        for t in range(uintp(steps)):
             gate[:] = 0
-            for n in range(first[b], first[b + 1]):
-                left, right = q[n * steps + t], k[n * steps + t]
+            for n in range(begin, end):
+                r = n * uintp(steps) + t
                 for c in range(channels):
-                    gate[c] += left[c] & right[c]
-            total = 0
+                    gate[c] += q[r, c] & k[r, c]
             for c in range(channels):
-                total += gate[c]
+                pairs[t] += gate[c]
                 is_open[c] = gate[c] >= threshold
-            pairs[t] += total
-            count = counts[t]
-            for n in range(first[b], first[b + 1]):
-                r = n * steps + t
-                spikes, values = out[r], v[r]
-                if valid[r, 0]:
-                    for c in range(channels):
-                        spikes[c] = is_open[c] & values[c]
-                else:
-                    spikes[:channels] = 0
+            for n in range(begin, end):
+                r = n * uintp(steps) + t
+                is_valid = valid[r, uintp(0)]
                 for c in range(channels):
-                    count[c] += spikes[c]
+                    out[r, c] = is_open[c] & v[r, c] & is_valid
+                for c in range(channels):
+                    counts[t, c] += out[r, c]

@@ -27,19 +27,24 @@ PATTERN, SPIKES, GRADED = 0, 1, 2  # what words hold
 def list_words(words, r, mode, base, positions, index, n):
     """The list of row r of words, from place ``n`` on; the place behind it. See :func:`list_events`."""
     if mode == PATTERN:
-        if words[r, 0]:
-            index[n] = base[0] + ((words[r, 0] * GATHER) >> uint64(56))
+        zero = uintp(0)
+        if words[r, zero]:
+            index[n] = base[zero] + ((words[r, zero] * GATHER) >> uint64(56))
             n += uintp(1)
         return n
     if mode == SPIKES:
-        for k in range(words.shape[1]):  # no question asked: a branch here is wrong too often
+        for k in range(uintp(words.shape[1])):  # no question asked: a branch here is wrong too often
             bits = uintp((words[r, k] * GATHER) >> uint64(56))
             store_shifted(positions, bits, base[k], index, n)
             n += uintp(COUNTS[bits])
         return n
-    for k in range(words.shape[1]):
-        word, times = words[r, k], 1
-        while word:  # one binary digit of all eight messages after the other
+    for k in range(uintp(words.shape[1])):
+        word, times = words[r, k], 2
+        bits = uintp(((word & UNITS) * GATHER) >> uint64(56))
+        store_shifted(positions, bits, base[k], index, n)
+        n += uintp(COUNTS[bits])
+        word = (word >> uint64(1)) & DIGITS
+        while word:  # the other binary digits of all eight messages, one after the other
             bits = uintp(((word & UNITS) * GATHER) >> uint64(56))
             for _ in range(times):
                 store_shifted(positions, bits, base[k], index, n)
@@ -63,7 +68,7 @@ def list_events(left, left_mode, right, right_mode, base, positions, index, star
         start: (rows + 1,) int64; ``index[start[r] : start[r + 1]]`` are the rows of r.
     """
     n, left_base, right_base = uintp(0), base[: left.shape[1]], base[left.shape[1] :]
-    for r in range(len(left)):
+    for r in range(uintp(len(left))):
         start[r] = n
         n = list_words(left, r, left_mode, left_base, positions, index, n)
         n = list_words(right, r, right_mode, right_base, positions, index, n)

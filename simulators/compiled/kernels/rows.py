@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numba import uintp
+
 from simulators.compiled.kernels.jit import kernel
 
 
@@ -25,15 +27,14 @@ def load_rows(inputs, sample, token, out, counts):
         inputs: (S, T, C, N) uint8.
         sample, token: (R,) int64, where each kept token lies.
     """
-    steps, channels = counts.shape
-    for r in range(len(sample)):
+    steps, channels = uintp(counts.shape[0]), uintp(counts.shape[1])
+    for r in range(uintp(len(sample))):
+        s, n = uintp(sample[r]), uintp(token[r])
         for t in range(steps):
-            row, count = out[r * steps + t], counts[t]
-            values = inputs[sample[r], t]
             for c in range(channels):
-                spike = values[c, token[r]]
-                row[c] = spike
-                count[c] += spike
+                spike = inputs[s, t, c, n]
+                out[r * steps + t, c] = spike
+                counts[t, c] += spike
 
 
 @kernel
@@ -92,19 +93,18 @@ def add_slice(sums, x, row, column, value):
 @kernel
 def count_messages(x, units, nonzero):
     """Add to ``units`` and ``nonzero`` (T, C) int64 the messages of ``x`` (rows, >= C) and how many are not zero."""
-    steps, channels = units.shape
-    for r in range(len(x)):
-        row, unit, some = x[r], units[r % steps], nonzero[r % steps]
+    steps, channels = uintp(units.shape[0]), uintp(units.shape[1])
+    for r in range(uintp(len(x))):
+        t = r % steps
         for c in range(channels):
-            unit[c] += row[c]
-            some[c] += row[c] != 0
+            units[t, c] += x[r, c]
+            nonzero[t, c] += x[r, c] != 0
 
 
 @kernel
 def count_nonzero(x, nonzero):
     """Add to ``nonzero`` (T, C) uint32 how many messages of ``x`` (rows, >= C) are not zero."""
-    steps, channels = nonzero.shape
-    for r in range(len(x)):
-        row, some = x[r], nonzero[r % steps]
+    steps, channels = uintp(nonzero.shape[0]), uintp(nonzero.shape[1])
+    for r in range(uintp(len(x))):
         for c in range(channels):
-            some[c] += row[c] != 0
+            nonzero[r % steps, c] += x[r, c] != 0
