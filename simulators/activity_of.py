@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from exporters.nir.graph import Attention, Neuron, TokenLinear
 from simulators.activity import STATE_BYTES, WEIGHT_BYTES, Activity, NodeActivity
@@ -11,24 +14,58 @@ from simulators.operations import Plan
 from simulators.tallies import Counts, Tallies, follows, is_graded
 
 
-def activity_of(plan: Plan, tallies: Tallies, samples: int) -> Activity:
-    """Counts of a run of ``samples`` samples.
+@dataclass(frozen=True, eq=False)
+class Fan:
+    """What is known of a linear's synapses before any run.
 
-    Raises:
-        KeyError: the engine did not tally a signal that is needed (see :class:`Tallies`).
+    Attributes:
+        out: (window * in,), weights that are not zero in each column.
+        entrances: columns in which a message stands once, see :func:`_entrances`.
+        weights, synapses: as in :class:`NodeActivity`.
+        targets: pairs of tokens that its taps connect.
     """
-    reader = _Reader(plan, tallies, samples)
-    nodes = tuple(node for name in plan.order if (node := reader.node(name)))
-    entry = plan.graph.input
-    sent = int(reader.units(entry).sum())
-    return Activity(samples, plan.steps, plan.signals[entry].tokens, nodes, input_spikes=sent)
+
+    out: Counts
+    entrances: Counts
+    weights: int
+    synapses: int
+    targets: int
+
+    @staticmethod
+    def of(node: TokenLinear) -> Fan:
+        """Counted from the weights."""
+        taps = node.taps() != 0
+        targets = [max(node.tokens - ahead, 0) for ahead in range(node.window)]  # tokens that have one so far ahead
+        synapses = sum(int(tap.sum()) * n for tap, n in zip(taps, targets, strict=True))
+        return Fan(taps.sum(axis=1).ravel(), _entrances(taps), int(taps.sum()), synapses, sum(targets))
+
+
+class ActivityReader:
+    """Makes activities of a plan's tallies."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.reads = {edge.linear: edge.source for op in plan.operations for edge in op.edges if edge.linear}
+        self.fans = {name: Fan.of(plan.linear(name)) for name in self.reads}
+
+    def activity(self, tallies: Tallies, samples: int) -> Activity:
+        """Counts of a run of ``samples`` samples.
+
+        Raises:
+            KeyError: the engine did not tally a signal that is needed (see :class:`Tallies`).
+        """
+        reader = _Reader(self, tallies, samples)
+        nodes = tuple(node for name in self.plan.order if (node := reader.node(name)))
+        entry = self.plan.graph.input
+        sent = int(reader.units(entry).sum())
+        return Activity(samples, self.plan.steps, self.plan.signals[entry].tokens, nodes, input_spikes=sent)
 
 
 class _Reader:
-    def __init__(self, plan: Plan, tallies: Tallies, samples: int) -> None:
-        self.plan, self.tallies, self.samples = plan, tallies, samples
-        self.runs = samples * plan.steps
-        self.reads = {edge.linear: edge.source for op in plan.operations for edge in op.edges if edge.linear}
+    def __init__(self, known: ActivityReader, tallies: Tallies, samples: int) -> None:
+        self.plan, self.reads, self.fans = known.plan, known.reads, known.fans
+        self.tallies, self.samples = tallies, samples
+        self.runs = samples * self.plan.steps
 
     def units(self, name: str) -> Counts:
         """(T, C) message units; a junction's are those of its sources."""
@@ -57,20 +94,17 @@ class _Reader:
         return None
 
     def _synapse(self, name: str, node: TokenLinear) -> NodeActivity:
-        source = self.reads[name]
-        taps = node.taps() != 0
-        fan_out = taps.sum(axis=1).ravel()  # of each column of the weight
-        targets = [max(node.tokens - ahead, 0) for ahead in range(node.window)]  # tokens that have one so far ahead
-        synops, events = self.units(source) @ fan_out, self.nonzero(source) @ fan_out
+        source, fan = self.reads[name], self.fans[name]
+        synops, events = self.units(source) @ fan.out, self.nonzero(source) @ fan.out
         delivered = int(events.sum())
         macs = 0 if self.plan.signals[source].is_spikes else delivered
         return self._counted(
             name,
             "synapse",
-            {"synops": synops, "messages": self.nonzero(source)[:, _entrances(node)].sum(axis=1)},
-            weights=int(taps.sum()),
-            synapses=sum(int(tap.sum()) * n for tap, n in zip(taps, targets, strict=True)),
-            dense_macs=node.weight.size // node.window * sum(targets) * self.runs,
+            {"synops": synops, "messages": self.nonzero(source)[:, fan.entrances].sum(axis=1)},
+            weights=fan.weights,
+            synapses=fan.synapses,
+            dense_macs=node.weight.size // node.window * fan.targets * self.runs,
             accumulates=delivered - macs,
             macs=macs,
             bytes=delivered * WEIGHT_BYTES,
@@ -99,12 +133,12 @@ class _Reader:
         return NodeActivity.of(label(name), kind, self.plan.steps, {k: v.tolist() for k, v in series.items()}, **totals)
 
 
-def _entrances(node: TokenLinear) -> Counts:
+def _entrances(taps: NDArray[np.bool_]) -> Counts:
     """Columns in which a message stands once, by the nearest tap that has a weight for its channel.
 
     Of a window, a channel has a column for each tap. A message that reaches any output reaches the one of its
-    nearest tap: the first token's reach no other.
+    nearest tap: the first token's reach no other. ``taps`` is (window, out, in).
     """
-    leads = (node.taps() != 0).any(axis=1)  # (window, in)
+    leads = taps.any(axis=1)  # (window, in)
     channels = np.flatnonzero(leads.any(axis=0))
-    return (leads.argmax(axis=0) * node.inputs)[channels] + channels
+    return (leads.argmax(axis=0) * taps.shape[2])[channels] + channels

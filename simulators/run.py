@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from exporters.nir.graph import Graph, Input
-from simulators.activity_of import activity_of
+from simulators.activity_of import ActivityReader
 from simulators.choose import choose
 from simulators.engine import Engine
 from simulators.errors import GraphSimulationError
@@ -56,6 +56,7 @@ class Simulator:
         self.plan = plan(graph, steps, arithmetic, expand_attention)
         counts = {"record": record, "currents": currents, "count_updates": count_updates}
         self.engine = choose(self.plan, engine, where, threads, **counts)
+        self.reader = ActivityReader(self.plan)
         self.batch_size = _fitting(self.engine, batch_size, memory_limit)
 
     @torch.no_grad()
@@ -78,7 +79,7 @@ class Simulator:
                 progress(min(start + size, len(spikes)), len(spikes))
         return SimulationResult(
             torch.cat([o.logits for o in outcomes]),
-            activity_of(self.plan, self.engine.tallies(), len(spikes)),
+            self.reader.activity(self.engine.tallies(), len(spikes)),
             {label(op.name): op.path for op in self.plan.operations if op.path in NEURON_PATHS},
             {name: torch.cat([o.spikes[name] for o in outcomes]) for name in outcomes[0].spikes},
             {name: torch.cat([o.currents[name] for o in outcomes]) for name in outcomes[0].currents},
