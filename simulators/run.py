@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -79,7 +80,7 @@ class Simulator:
                 progress(min(start + size, len(spikes)), len(spikes))
         return SimulationResult(
             torch.cat([o.logits for o in outcomes]),
-            self.reader.activity(self.engine.tallies(), len(spikes)),
+            partial(self.reader.activity, self.engine.tallies(), len(spikes)),
             {label(op.name): op.path for op in self.plan.operations if op.path in NEURON_PATHS},
             {name: torch.cat([o.spikes[name] for o in outcomes]) for name in outcomes[0].spikes},
             {name: torch.cat([o.currents[name] for o in outcomes]) for name in outcomes[0].currents},
