@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Barrier, local
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simulators.compiled.chunk import Chunk
+from simulators.compiled.fire import FireProduct
 from simulators.compiled.forms import Shelf, forms, row_bytes, sources_of
 from simulators.compiled.steps import steps_of
 from simulators.compiled.support import refusal
@@ -19,6 +21,7 @@ from simulators.engine import Outcome
 from simulators.errors import GraphSimulationError
 from simulators.labels import label
 from simulators.operations import Plan
+from simulators.products import is_exact, reduced_precision
 from simulators.tallies import Tallies, needs_nonzero
 from simulators.trace import LayerTrace
 
@@ -44,6 +47,13 @@ class CompiledEngine:
         if fault := refusal(plan, self.shapes, currents):
             raise GraphSimulationError(f"{fault}; choose engine='tensor'")
         self.steps = steps_of(plan, self.shapes)
+        firing = [step for _, step, is_first in self.steps if is_first and isinstance(step, FireProduct)]
+        # one setting for all threads: reduced for every dense product, or for none
+        may_reduce = all(is_exact("float32 medium", step.product.bounds) for step in firing)
+        for step in firing:
+            step.measure(may_reduce)
+        dense = [step.product.dense for step in firing]
+        self.is_reduced = any(weights is not None and weights.candidate == "float32 medium" for weights in dense)
         self.needed = needs_nonzero(plan)
         self.reads = {op.name: sources_of(op, self.shapes) for op in plan.operations}
         self.listed = {op.name: op.product.source if op.product else "" for op in plan.operations}
@@ -68,7 +78,8 @@ class CompiledEngine:
         rows = max(CACHE // self.row_bytes, ROWS)
         size = max(1, min(rows // self.sample_rows, -(-len(bits) // self.threads)))
         pieces = [bits[i : i + size] for i in range(0, len(bits), size)]
-        chunks = list((self.pool.map if self.pool and len(pieces) > 1 else map)(self._chunk, pieces))
+        with reduced_precision() if self.is_reduced else nullcontext():
+            chunks = list((self.pool.map if self.pool and len(pieces) > 1 else map)(self._chunk, pieces))
         for chunk in chunks:
             self.counted.add(chunk.tallies)
             for name, (events, dense) in chunk.paths.items():

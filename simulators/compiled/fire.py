@@ -16,6 +16,7 @@ from simulators.compiled.kernels.events import fire_events
 from simulators.compiled.kernels.listing import mark_listed
 from simulators.compiled.kernels.neuron import scan
 from simulators.compiled.product import Product
+from simulators.compiled.rates import Rates
 from simulators.compiled.sums import Sums
 from simulators.labels import label
 from simulators.operations import Operation, Plan
@@ -88,7 +89,11 @@ class FireProduct:
     def __init__(self, ops: Sequence[Operation], plan: Plan, shapes: dict[str, Form]) -> None:
         self.neurons = Neurons([Firing.of(op, shapes) for op in ops])
         self.product = Product(ops, plan, shapes)
-        self.rates = self.product.measure()
+        self.rates: Rates | None = None
+
+    def measure(self, may_reduce: bool) -> None:
+        """Time both ways to multiply; see :meth:`Product.measure`."""
+        self.rates = self.product.measure(may_reduce)
 
     def run(self, chunk: Chunk) -> None:
         """By whichever way the number of events makes faster."""

@@ -32,6 +32,7 @@ class Form:
         dtype: uint8 where all messages are 0 to 255, else int16 or int32.
         is_spikes: messages are 0 or 1.
         most: largest number of message units in a row.
+        largest: message.
         parts, sources: of a join, the forms side by side and whose they are.
     """
 
@@ -39,6 +40,7 @@ class Form:
     dtype: np.dtype[np.generic]
     is_spikes: bool
     most: int
+    largest: float
     parts: tuple[Form, ...] = ()
     sources: tuple[str, ...] = ()
 
@@ -61,7 +63,7 @@ def form_of(signal: Signal) -> Form:
         dtype = np.uint8
     elif low >= -(2**15) and high < 2**15:
         dtype = np.int16
-    return Form(signal.channels, np.dtype(dtype), signal.is_spikes, int(signal.high.sum()))
+    return Form(signal.channels, np.dtype(dtype), signal.is_spikes, int(signal.high.sum()), high)
 
 
 def forms(plan: Plan) -> dict[str, Form]:
@@ -71,12 +73,12 @@ def forms(plan: Plan) -> dict[str, Form]:
         if op.path == "join":
             parts = tuple(found[e.source] for e in op.edges)
             width, most = sum(p.width for p in parts), sum(p.most for p in parts)
-            spikes = all(p.is_spikes for p in parts)
+            spikes, names = all(p.is_spikes for p in parts), tuple(e.source for e in op.edges)
             dtype = np.result_type(*(p.dtype for p in parts))
-            found[op.name] = Form(width, dtype, spikes, most, parts, tuple(e.source for e in op.edges))
+            found[op.name] = Form(width, dtype, spikes, most, max(p.largest for p in parts), parts, names)
         elif op.path == "window":
             one = found[op.edges[0].source]
-            found[op.name] = Form(op.window * one.channels, one.dtype, one.is_spikes, op.window * one.most)
+            found[op.name] = Form(op.window * one.channels, one.dtype, one.is_spikes, op.window * one.most, one.largest)
         else:
             found[op.name] = form_of(plan.signals[op.name])
     return found

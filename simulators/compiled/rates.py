@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
 
@@ -13,11 +14,12 @@ import torch
 from simulators.compiled.kernels.events import fire_events
 from simulators.compiled.kernels.neuron import scan
 from simulators.compiled.weights import DenseWeights, EventWeights
+from simulators.products import reduced_precision
 
 WORK = 2**24  # multiply-accumulates of one dense trial
 ROWS = (64, 1024)
 TRIALS = 5
-_known: dict[tuple[int, ...], Rates] = {}
+_known: dict[tuple[int | str, ...], Rates] = {}
 _lock = Lock()
 
 
@@ -46,13 +48,14 @@ class Rates:
 
 def rates(events: EventWeights, dense: DenseWeights) -> Rates:
     """Measured once a process for each shape."""
-    key = (*events.rows.shape, events.rows.itemsize, *dense.matrix.shape)
+    key = (*events.rows.shape, events.rows.itemsize, *dense.matrix.shape, dense.candidate)
     with _lock:
         if key not in _known:
             threads = torch.get_num_threads()
             torch.set_num_threads(1)
             try:
-                _known[key] = _measure(events, dense)
+                with reduced_precision() if dense.candidate == "float32 medium" else nullcontext():
+                    _known[key] = _measure(events, dense)
             finally:
                 torch.set_num_threads(threads)
         return _known[key]
@@ -62,7 +65,7 @@ def _measure(events: EventWeights, dense: DenseWeights) -> Rates:
     inputs, outputs = dense.matrix.shape
     rows = int(min(max(WORK // (inputs * outputs), ROWS[0]), ROWS[1]))
     spikes = np.random.default_rng(0).integers(0, 2, (rows, inputs)).astype(np.uint8)
-    operand, sums = torch.empty(rows, inputs), torch.empty(rows, outputs)
+    operand, sums = np.zeros((rows, inputs), dense.operand), torch.empty(rows, outputs)
     zero, outs, counts = (
         np.zeros(1, np.int64),
         np.zeros((1, rows, outputs), np.uint8),
@@ -71,8 +74,8 @@ def _measure(events: EventWeights, dense: DenseWeights) -> Rates:
     tail = (1, zero.astype(np.float32), zero, zero, False, outs, counts, np.zeros(rows, np.int64), np.zeros((1, 0, 2)))
 
     def dense_step() -> None:
-        operand.copy_(torch.from_numpy(spikes))
-        torch.mm(operand, dense.matrix, out=sums)
+        np.copyto(operand, spikes, casting="unsafe")
+        dense.multiply(sums, torch.from_numpy(operand))
         scan(sums.numpy(), 0, *tail)
 
     def event_step(each: int) -> Callable[[], None]:

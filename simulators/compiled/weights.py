@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from exporters.nir.graph import TokenLinear
 from simulators.compiled.forms import Form
 from simulators.compiled.kernels.listing import GRADED, PATTERN, POSITIONS, SPIKES, WORD
+from simulators.products import Bounds
 
 NARROW = 8  # spike trains of up to so many channels choose one of 2^channels weight rows: a bias costs one event
 TILE = 1536  # outputs whose accumulators stay in the first-level cache
@@ -64,15 +65,36 @@ class EventWeights:
 
 
 class DenseWeights:
-    """The same product as one float32 matrix on whole rows of the source, padding included.
+    """The same product as one matrix on whole rows of the source, padding included.
 
     Attributes:
-        matrix: (K', out) float32.
+        candidate: of :mod:`simulators.products`: ``float32``, ``float32 medium`` or ``int8``.
+        matrix: (K', out) float32 or int8.
+        operand: type that the rows are read in.
     """
 
-    def __init__(self, nodes: Linears, source: Form) -> None:
+    def __init__(self, nodes: Linears, source: Form, candidate: str) -> None:
         blocks = [_padded(weight, part.width) for part, weight in columns_of(nodes, source)]
-        self.matrix = torch.from_numpy(np.ascontiguousarray(np.concatenate(blocks), np.float32))
+        whole = torch.from_numpy(np.ascontiguousarray(np.concatenate(blocks), np.float32))
+        self.candidate, self.factor = candidate, 1
+        if candidate == "int8":
+            self.factor = 2 if bool((whole % 2 == 0).all()) else 1
+            whole = (whole / self.factor).to(torch.int8)
+        self.matrix, self.operand = whole, np.dtype(np.int8 if candidate == "int8" else np.float32)
+
+    def multiply(self, out: torch.Tensor, x: torch.Tensor) -> None:
+        """``out = x W``, float32 (rows, out); the caller has set the precision that ``float32 medium`` is."""
+        if self.candidate == "int8":
+            torch.mul(torch._int_mm(x, self.matrix), self.factor, out=out)
+        else:
+            torch.mm(x, self.matrix, out=out)
+
+
+def bounds_of(nodes: Linears, source: Form, sums: float) -> Bounds:
+    """What is proved of a product's factors."""
+    weights = [linear.weight for linears in nodes for linear in linears]
+    low, high = min(float(w.min(initial=0)) for w in weights), max(float(w.max(initial=0)) for w in weights)
+    return Bounds((low, high), all(bool((w % 2 == 0).all()) for w in weights), (0, source.largest), sums)
 
 
 def _mode(part: Form, alone: bool) -> int:

@@ -26,9 +26,13 @@ def case(kind: str, seed: int = 0, samples: int = 21, **sizes: int):  # type: ig
 
 
 @pytest.mark.parametrize("kind", ["ssa", "sdsa"])
-@pytest.mark.parametrize("way", ["events int16", "float32"])
-def test_either_way_to_multiply_gives_the_spikes_of_numpy(kind: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rates, "prefers_events", lambda self, events: way != "float32")
+@pytest.mark.parametrize("way", ["events int16", "float32", "float32 medium", "int8"])
+def test_every_way_to_multiply_gives_the_spikes_of_numpy(kind: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rates, "prefers_events", lambda self, events: way.startswith("events"))
+    monkeypatch.setattr(
+        "simulators.compiled.product.runs", lambda *_: True
+    )  # without the instructions: slow, not wrong
+    monkeypatch.setattr("simulators.compiled.product.fastest", lambda names, *_: way if way in names else "float32")
     s, graph, inputs = case(kind)
     seen = simulate(graph, inputs, record=True, engine="compiled")
     logits, spikes = run_numpy(s, inputs)
@@ -38,6 +42,8 @@ def test_either_way_to_multiply_gives_the_spikes_of_numpy(kind: str, way: str, m
     ways = {layer.name: layer.product for layer in seen.trace}
     assert all(ways[f"block{i}.{name}"] == way for i in range(3) for name in ("q", "k", "v", "o", "fc1", "fc2"))
     assert ways["readout"] == "events int16"
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 @pytest.mark.parametrize("kind", ["ssa", "sdsa"])

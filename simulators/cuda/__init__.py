@@ -1,0 +1,1 @@
+"""What the simulator adds on a CUDA device: a fused neuron scan, fed input, captured graphs."""
