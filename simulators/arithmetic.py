@@ -104,8 +104,9 @@ def lif_real(current: Tensor, tau_steps: float, v_threshold: float) -> Tensor:
     """
     spikes = torch.empty_like(current)
     v = torch.zeros_like(current[0])
-    for t in range(current.shape[0]):
-        v = v + (current[t] - v) / tau_steps
+    tau = torch.full((), tau_steps, dtype=current.dtype, device=current.device)  # by a number, CUDA would not divide:
+    for t in range(current.shape[0]):  # it multiplies by 1 / tau, which rounds twice
+        v = v + (current[t] - v) / tau
         torch.gt(v, v_threshold, out=spikes[t])
         v = torch.where(spikes[t] > 0, 0.0, v)
     return spikes

@@ -7,6 +7,7 @@ import torch
 from simulators.compiled import CompiledEngine
 from simulators.compiled.forms import forms
 from simulators.compiled.support import refusal
+from simulators.cuda.graphs import replaying
 from simulators.engine import Engine
 from simulators.errors import GraphSimulationError
 from simulators.operations import Plan
@@ -21,6 +22,7 @@ def choose(
     engine: str,
     device: torch.device,
     threads: int | None,
+    graphs: bool | None,
     *,
     record: bool,
     currents: bool,
@@ -40,7 +42,9 @@ def choose(
     if engine == "compiled" and fault:
         raise GraphSimulationError(f"{fault}; choose engine='tensor'")
     if fault:
-        return TensorEngine(plan, device, Counter(plan, device, count_updates), record, currents)
+        tensors = TensorEngine(plan, device, Counter(plan, device, count_updates), record, currents)
+        tensors.runner = replaying(tensors, graphs)
+        return tensors
     return CompiledEngine(plan, threads or torch.get_num_threads(), record, currents)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,8 +34,11 @@ class Engine(Protocol):
     def sample_bytes(self) -> int:
         """Most memory that one sample's signals take."""
 
+    def batches(self, spikes: Tensor, size: int) -> Iterator[Tensor]:
+        """Batches of ``size`` samples where :meth:`run` wants them, each valid until the next is asked for."""
+
     def run(self, inputs: Tensor) -> Outcome:
-        """One batch; ``inputs`` are spikes, bool (S, T, C, N), on the CPU."""
+        """One batch of spikes, bool (S, T, C, N)."""
 
     def reset(self) -> None:
         """Forget what was counted."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from exporters.nir.graph import TokenLinear
+from simulators.products import Bounds, Matrix, choose
 
 Index = slice | Tensor
 BIAS_COLUMNS = 8
@@ -53,20 +54,50 @@ def as_index(positions: NDArray[np.int64], device: torch.device) -> Index:
 
 
 class Dense:
-    """Dense linears into one node, side by side."""
+    """Dense linears into one node, side by side.
 
-    def __init__(self, nodes: Sequence[TokenLinear], dtype: torch.dtype, device: torch.device) -> None:
+    Attributes:
+        path: how the last product was computed, one of :data:`simulators.products.CANDIDATES` or "float64".
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[TokenLinear],
+        dtype: torch.dtype,
+        device: torch.device,
+        bounds: Bounds | None = None,
+        aligned: int = 1,
+    ) -> None:
+        """``bounds`` of a float32 product let it take another way where one is exact and faster; ``aligned`` adds
+        zero inputs up to a multiple of it, for signals that are as wide.
+        """
         weight = np.concatenate([node.weight for node in nodes], axis=1)
+        weight = np.pad(weight, ((0, 0), (0, -weight.shape[1] % aligned)))
         bias = np.sum([node.bias for node in nodes], axis=0, dtype=np.float64)  # float32 sums would round
-        self.outputs = len(weight)
+        self.outputs, self.bounds, self.path = len(weight), bounds, str(dtype).removeprefix("torch.")
         self.weight = torch.as_tensor(weight, dtype=dtype, device=device).t()
         self.bias = torch.as_tensor(bias, dtype=dtype, device=device) if np.any(bias) else None
+        self.matrices: dict[str, Matrix] = {}
+        self.choices: dict[tuple[int, torch.dtype], str] = {}
 
     def write(self, out: Tensor, x: Tensor) -> None:
-        """``out = x W^T + b``; x is (T, R, in), out (T, R, out) contiguous."""
-        torch.mm(x.flatten(0, 1), self.weight, out=out.view(-1, self.outputs))
+        """``out = x W^T + b``; x is (T, R, in), out (T, R, out) contiguous, of the type of the sums."""
+        flat, sums = x.flatten(0, 1), out.view(-1, self.outputs)
+        if self.bounds:
+            self._matrix(flat, self.bounds).write(sums, flat)
+        else:
+            torch.mm(flat.to(self.weight.dtype), self.weight, out=sums)
         if self.bias is not None:
             out.add_(self.bias)
+
+    def _matrix(self, x: Tensor, bounds: Bounds) -> Matrix:
+        key = len(x), x.dtype
+        if key not in self.choices:
+            self.choices[key] = choose(bounds, (len(x), *self.weight.shape), x.dtype, x.device)
+        self.path = self.choices[key]
+        if self.path not in self.matrices:
+            self.matrices[self.path] = Matrix(self.path, self.weight, bounds.even)
+        return self.matrices[self.path]
 
 
 class Selected:

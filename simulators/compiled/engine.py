@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from threading import Barrier, local
@@ -71,6 +72,10 @@ class CompiledEngine:
     def reset(self) -> None:
         """Forget what was counted."""
         self.counted, self.rows = Tallies(), defaultdict[str, tuple[int, int]](lambda: (0, 0))
+
+    def batches(self, spikes: Tensor, size: int) -> Iterator[Tensor]:
+        """Batches, where they lie."""
+        return iter(spikes.split(size))
 
     def run(self, inputs: Tensor) -> Outcome:
         """One batch; see :class:`simulators.engine.Engine`."""

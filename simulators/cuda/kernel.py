@@ -44,7 +44,7 @@ def _real(v, current, threshold, tau):
     return tl.where(spike, 0.0, v), spike
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])  # which differ from batch to batch; channels tell how memory is aligned
 def scan_kernel(
     first_ptr,
     second_ptr,

@@ -66,25 +66,26 @@ class Scan:
             return
         wide = min(WIDEST, _power_of_two(channels))
         tall = min(TILE // wide, _power_of_two(rows))
-        scan_kernel[(-(-rows // tall), -(-channels // wide))](
-            first,
-            first if second is None else second,
-            out,
-            out if counts is None else counts,
-            self.parameters,
-            rows,
-            channels,
-            STEPS=steps,
-            PATH=self.path,
-            EXPONENT=self.exponent,
-            SECOND=second is not None,
-            COUNTS=counts is not None,
-            WIDE=self.wide,
-            ROWS=tall,
-            CHANNELS=wide,
-            num_warps=8,
-            enable_fp_fusion=False,  # "real" rounds twice a step, as the CPU does
-        )
+        with torch.cuda.device_of(out):  # Triton launches on the current device; no CUDA tensor, no effect
+            scan_kernel[(-(-rows // tall), -(-channels // wide))](
+                first,
+                first if second is None else second,
+                out,
+                out if counts is None else counts,
+                self.parameters,
+                rows,
+                channels,
+                STEPS=steps,
+                PATH=self.path,
+                EXPONENT=self.exponent,
+                SECOND=second is not None,
+                COUNTS=counts is not None,
+                WIDE=self.wide,
+                ROWS=tall,
+                CHANNELS=wide,
+                num_warps=8,
+                enable_fp_fusion=False,  # "real" rounds twice a step, as the CPU does
+            )
 
 
 def _power_of_two(size: int) -> int:

@@ -28,6 +28,7 @@ class Counter:
 
     def __init__(self, plan: Plan, device: torch.device, per_neuron: bool) -> None:
         self.plan, self.device, self.per_neuron = plan, device, per_neuron
+        self.asks = True  # whether counting may wait for a value: not while a CUDA graph is captured
         self.counts: dict[tuple[str, str], Tensor] = {}  # per part of the tallies and node: int64, on the device
         self.nonzero = needs_nonzero(plan)
         self.fan_out: dict[str, Tensor] = {}  # per linear: non-zero weights of each column
@@ -47,8 +48,13 @@ class Counter:
         """Everything counted so far."""
         result = Tallies()
         for (part, name), counts in self.counts.items():
-            getattr(result, part)[name] = counts.cpu().numpy()
+            getattr(result, part)[name] = counts.cpu().numpy().copy()
         return result
+
+    def reset(self) -> None:
+        """Count from zero again, in the same memory: a captured run adds to it."""
+        for counts in self.counts.values():
+            counts.zero_()
 
     def signal(self, name: str, x: Tensor) -> None:
         """Count the messages of a signal, (T, R, C)."""
@@ -56,7 +62,7 @@ class Counter:
         if known and not apart:
             return
         most = self.plan.signals[name].bound * x.shape[1]
-        dtype = None if most < FLOAT32_EXACT else torch.float64
+        dtype = torch.promote_types(x.dtype, torch.float32) if most < FLOAT32_EXACT else torch.float64
         if not apart:
             self._add("units", name, self._units(name, x).sum(dim=1, dtype=dtype))
             return
@@ -64,6 +70,14 @@ class Counter:
             if not known:
                 self._add("units", name, part.sum(dim=1, dtype=dtype))
             self._add("nonzero", name, part.clamp(max=1).sum(dim=1, dtype=dtype))  # non-negative integers
+
+    def spikes(self, name: str) -> Tensor:
+        """Where a kernel that counts the spikes of neuron layer ``name`` itself adds them, int64 (T, C)."""
+        key = "units", name
+        if key not in self.counts:
+            shape = self.plan.steps, self.plan.signals[name].channels
+            self.counts[key] = torch.zeros(shape, dtype=torch.int64, device=self.device)
+        return self.counts[key]
 
     def _rows(self, x: Tensor) -> int:
         """Rows (of all steps) to take at a time."""
@@ -80,7 +94,7 @@ class Counter:
         for edge in op.edges:
             events = self._neurons_reached(edge, values) if self.per_neuron else self._tokens_reached(edge, values)
             active = events if active is None else active | events
-            if not self.per_neuron and bool(active.all()):
+            if self.asks and not self.per_neuron and bool(active.all()):
                 break  # the bias comes first: where it reaches every token, the weight need not be asked
         assert active is not None  # the planner refuses neurons without edges
         channels = 1 if self.per_neuron else self.plan.signals[op.name].channels

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import reduce
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from exporters.nir.graph import Attention, Neuron, Pool
-from simulators.arithmetic import INT32, lif_exact, lif_loihi2, lif_real
+from simulators.cuda.feed import feed
 from simulators.engine import Outcome
 from simulators.footprint import peak
 from simulators.labels import label
-from simulators.linear import Dense, Selected, as_index, selection
+from simulators.linear import Dense, Index, Selected, as_index, selection
 from simulators.operations import Operation, Piece, Plan
+from simulators.products import BFLOAT16_EXACT, reduced_precision
 from simulators.tallies import Tallies
 from simulators.tensor.attention import sdsa, ssa
+from simulators.tensor.bounds import bounds_of
 from simulators.tensor.count import Counter
+from simulators.tensor.grids import average, extremes
+from simulators.tensor.layout import Layout
 from simulators.tensor.memory import Lender
+from simulators.tensor.neurons import by_operators, scans
 from simulators.tensor.rows import Rows
 from simulators.trace import LayerTrace
 
@@ -36,64 +41,92 @@ class Batch:
     recorded: dict[str, Tensor] = field(default_factory=dict)
     currents: dict[str, Tensor] = field(default_factory=dict)
 
+    def to_host(self) -> Batch:
+        """The same results in the CPU's memory."""
+        self.logits = self.logits.cpu()
+        self.recorded = {name: x.cpu() for name, x in self.recorded.items()}
+        self.currents = {name: x.cpu() for name, x in self.currents.items()}
+        return self
+
 
 class TensorEngine:
     """A plan on a device."""
 
-    def __init__(self, prepared: Plan, device: torch.device, counter: Counter, record: bool, currents: bool) -> None:
+    def __init__(
+        self,
+        prepared: Plan,
+        device: torch.device,
+        counter: Counter,
+        record: bool,
+        currents: bool,
+        layout: Layout | None = None,
+    ) -> None:
         self.plan, self.device, self.counter, self.record, self.currents = prepared, device, counter, record, currents
-        self.resident = torch.float64 if prepared.real else torch.float32
+        self.layout = layout or Layout.of(prepared, device)
+        self.types = self.layout.types(prepared)
         self.memory = Lender(device)
+        self.scans = scans(prepared, device) if self.layout.fused else {}
         self.dense: dict[str, Dense] = {}
         self.selected: dict[tuple[str, str], Selected] = {}
+        self.pieces: dict[Piece, tuple[Index, Index]] = {}  # rows and columns; copied to the device once
         for op in prepared.operations:
             self._load(op)
+        self.runner: Callable[[Tensor], Batch] = self.batch  # or what replays it, see simulators.cuda.graphs
 
     def _load(self, op: Operation) -> None:
         if op.product:
             nodes = [self.plan.linear(name) for name in op.product.linears]
-            self.dense[op.name] = Dense(nodes, op.dtype, self.device)
+            joined = op.product.source not in self.plan.signals
+            self.dense[op.name] = Dense(
+                nodes, op.dtype, self.device, bounds_of(op, self.plan), self.layout.aligned if joined else 1
+            )
         for name in op.selections:
             node = self.plan.linear(name)
             if chosen := selection(node):
                 self.selected[op.name, name] = Selected(chosen, op.dtype, self.device)
+        for piece in (piece for part in op.parts for piece in part):
+            self.pieces[piece] = as_index(piece.rows, self.device), as_index(piece.columns, self.device)
 
     @property
     def sample_bytes(self) -> int:
         """Most memory that one sample's signals take."""
-        plan, item = self.plan, torch.finfo(self.resident).bits // 8
+        plan = self.plan
 
         def size(name: str) -> int:
             op = plan.by_name.get(name)
             if op and op.path == "join":
                 return sum(size(edge.source) for edge in op.edges)
             signal = plan.signals[name]
-            return item * signal.channels * signal.tokens
+            return torch.finfo(self.types[name]).bits // 8 * signal.channels * signal.tokens
 
         def scratch(op: Operation) -> int:  # sums in their own type, parts of an attention as grids
             return 2 * 8 * plan.signals[op.name].channels * plan.signals[op.name].tokens if op.path != "join" else 0
 
         return plan.steps * peak(plan.operations, plan.graph.input, lambda op: op.reads, size, scratch)
 
+    def batches(self, spikes: Tensor, size: int) -> Iterator[Tensor]:
+        """Batches on the device; the next one is copied there while one runs."""
+        return feed(spikes, size, self.device)
+
     def run(self, inputs: Tensor) -> Outcome:
         """One batch; see :class:`simulators.engine.Engine`."""
-        batch = self.batch(inputs.to(self.device))
+        batch = self.runner(inputs)
         return Outcome(batch.logits, batch.recorded, batch.currents)
 
     def reset(self) -> None:
         """Forget what was counted."""
-        self.counter = Counter(self.plan, self.device, self.counter.per_neuron)
+        self.counter.reset()
 
     def tallies(self) -> Tallies:
         """Counts of all batches so far."""
         return self.counter.tallies()
 
     def trace(self) -> tuple[LayerTrace, ...]:
-        """How each layer is computed."""
+        """How each layer was computed in the last batch."""
         layers = []
         for op in self.plan.operations:
             if op.product or isinstance(self.plan.graph.nodes.get(op.name), Neuron):
-                product = str(op.dtype).removeprefix("torch.") if op.product else "-"
+                product = self.dense[op.name].path if op.product else "-"
                 neuron = {"float32": "exact", "integer": "literal", "real": "real"}.get(op.path, "-")
                 layers.append(LayerTrace(label(op.name), product, neuron, f"sums up to {op.bound:g}"))
         return tuple(layers)
@@ -101,16 +134,24 @@ class TensorEngine:
     def close(self) -> None:
         """Nothing is kept beyond the engine's own life."""
 
-    def batch(self, x: Tensor) -> Batch:
-        """Run one batch, (B, T, C, N) bool."""
+    def batch(self, x: Tensor, pack: bool = True) -> Batch:
+        """Run one batch, (B, T, C, N) bool; the results are in the CPU's memory."""
+        return self.forward(x, pack).to_host()
+
+    def forward(self, x: Tensor, pack: bool) -> Batch:
+        """Run one batch, (B, T, C, N) bool on the device, where the results stay.
+
+        With ``pack``, silent tokens are left out (which reads the input on the host); without, and while the
+        counter may not ask, what runs does not depend on the values of ``x``: a CUDA graph can hold it.
+        """
         grid = x.permute(1, 0, 3, 2).contiguous()
-        rows = Rows(grid, keep_silent=self.plan.real, reach=self.plan.reach)
-        signal = rows.from_grid(grid).to(self.resident)
-        batch = Batch(rows, {self.plan.graph.input: signal}, dict(self.plan.uses))
-        self.counter.signal(self.plan.graph.input, signal)
+        rows = Rows(grid, keep_silent=self.plan.real or not pack, reach=self.plan.reach)
+        entry = self.plan.graph.input
+        batch = Batch(rows, {entry: rows.from_grid(grid).to(self.types[entry])}, dict(self.plan.uses))
+        self.counter.signal(entry, batch.values[entry])
         for op in self.plan.operations:
             batch.values[op.name] = self._execute(op, batch)
-            if op.path != "join":
+            if op.path != "join" and op.name not in self.scans:  # a scan has counted its spikes itself
                 self.counter.signal(op.name, batch.values[op.name])
             self._keep(op, batch)
             self._release(op, batch)
@@ -128,45 +169,48 @@ class TensorEngine:
         value = batch.values[op.name]
         if op.name == self.plan.graph.output:
             grid = batch.rows.to_grid(value).permute(1, 0, 3, 2)
-            batch.logits = grid.to(torch.float64 if self.plan.real else torch.int64, copy=True).cpu()
+            batch.logits = grid.to(torch.float64 if self.plan.real else torch.int64, copy=True)
         elif self.record and op.name in self.plan.recorded:
             grid = batch.rows.to_grid(value).permute(1, 0, 3, 2)
-            batch.recorded[label(op.name)] = (grid != 0).cpu()
+            batch.recorded[label(op.name)] = grid != 0
 
     def _execute(self, op: Operation, batch: Batch) -> Tensor:
         node = self.plan.graph.nodes.get(op.name)
         if op.path == "join":
-            return self._join([batch.values[e.source] for e in op.edges])
+            return self._join([batch.values[e.source] for e in op.edges], self.types[op.name])
         if op.path == "window":
             return batch.rows.window(batch.values[op.edges[0].source], op.window)
         if isinstance(node, Attention):
             return self._attention(op, node, batch)
         if isinstance(node, Neuron):
             self.counter.updates(op, batch.values)
-            total = self._sum(op, batch.values)
-            if self.currents:
-                batch.currents[label(op.name)] = _extremes(batch.rows.to_grid(total))
-            return self._neuron(op, node, total)
+            return self._scan(op, batch.values) if self._is_fused(op) else self._neuron(op, node, batch)
         total = self._sum(op, batch.values)
         if isinstance(node, Pool) and op.path == "pool":
-            pooled = _average(node, batch.rows.to_grid(total))
+            pooled = average(node, batch.rows.to_grid(total))
             self.memory.give(total)
             return pooled
         return total
 
-    def _join(self, sources: list[Tensor]) -> Tensor:
-        shape = (*sources[0].shape[:2], sum(s.shape[-1] for s in sources))
-        dtype = reduce(torch.promote_types, (s.dtype for s in sources))  # messages beyond 2^24 are no float32
-        return torch.cat(sources, dim=-1, out=self.memory.take(shape, dtype))
+    def _join(self, sources: list[Tensor], dtype: torch.dtype) -> Tensor:
+        channels = sum(s.shape[-1] for s in sources)
+        wide = channels + -channels % self.layout.aligned
+        joint = self.memory.take((*sources[0].shape[:2], wide), dtype)
+        torch.cat(sources, dim=-1, out=joint[..., :channels])
+        joint[..., channels:] = 0
+        return joint
 
-    def _sum(self, op: Operation, values: dict[str, Tensor]) -> Tensor:
-        """The edges into ``op`` added up, (T, R, C), in its dtype and in memory of its own."""
+    def _sum(self, op: Operation, values: dict[str, Tensor], signals: list[Tensor] | None = None) -> Tensor:
+        """The edges into ``op`` added up, (T, R, C), exact and in memory of its own; of those without a linear
+        the ``signals``, by default all.
+        """
         first = values[op.reads[0]]
-        total = self.memory.take((*first.shape[:2], self.plan.entering[op.name].channels), op.dtype)
+        dtype = self.types[op.name] if op.path == "sum" else op.dtype
+        total = self.memory.take((*first.shape[:2], self.plan.entering[op.name].channels), dtype)
+        signals = _bare(op, values) if signals is None else signals
         if op.product:
-            self.dense[op.name].write(total, values[op.product.source].to(op.dtype))
-        signals = [values[e.source] for e in op.edges if e.linear is None]
-        if not op.product:
+            self.dense[op.name].write(total, values[op.product.source])
+        else:
             self._start(total, signals)
         for signal in signals:
             total.add_(signal)
@@ -184,16 +228,38 @@ class TensorEngine:
         else:
             total.zero_()
 
-    def _neuron(self, op: Operation, node: Neuron, total: Tensor) -> Tensor:
-        if op.path == "float32":
-            return lif_exact(total, op.theta)
-        if op.path == "real":
-            spikes = lif_real(total, node.tau_steps, node.v_threshold)
-        else:
-            integers = total.to(torch.int32 if op.bound < INT32 else torch.int64)
-            spikes = lif_loihi2(integers, op.theta, op.exponent).to(self.resident)
+    def _is_fused(self, op: Operation) -> bool:
+        return op.name in self.scans and not self.currents  # whose extremes need the whole sum in memory
+
+    def _neuron(self, op: Operation, node: Neuron, batch: Batch) -> Tensor:
+        """Sum and spikes one after the other."""
+        total = self._sum(op, batch.values)
+        if self.currents:
+            batch.currents[label(op.name)] = extremes(batch.rows.to_grid(total))
+        spikes = by_operators(op, node, total)
+        if op.name in self.scans:
+            self.counter.spikes(op.name).add_(spikes.sum(dim=1, dtype=torch.float64).long())
+        if spikes is total and total.dtype == self.types[op.name]:
+            return total
         self.memory.give(total)
-        return spikes
+        return spikes.to(self.types[op.name])
+
+    def _scan(self, op: Operation, values: dict[str, Tensor]) -> Tensor:
+        """Spikes in one kernel, which adds the last summand itself and counts."""
+        bare = _bare(op, values)
+        if len(op.edges) == len(bare) <= 2:  # no linear: nothing to add up before
+            total, rest = None, bare
+        else:
+            last = bare.pop() if len(bare) == 1 else None
+            total = self._sum(op, values, bare)
+            rest = [total] if last is None else [total, last]
+        dtype = self.types[op.name]
+        out = total if total is not None and total.dtype == dtype else self.memory.take(tuple(rest[0].shape), dtype)
+        first, second = rest[0], rest[1] if len(rest) > 1 else None
+        self.scans[op.name].run(first, second, out, self.counter.spikes(op.name))
+        if total is not None and out is not total:
+            self.memory.give(total)
+        return out
 
     def _attention(self, op: Operation, node: Attention, batch: Batch) -> Tensor:
         widths = [node.width] * 3 + [1]
@@ -202,36 +268,30 @@ class TensorEngine:
             for pieces, width in zip(op.parts, widths, strict=False)
         ]
         if node.kind == "ssa":
-            out = ssa(parts[0], parts[1], parts[2], node.heads)
+            with self._kernel_precision(node):
+                out = ssa(parts[0], parts[1], parts[2], node.heads)
         else:
             out = sdsa(parts[0], parts[1], parts[2], parts[3], node.threshold)
         self.counter.attention(op.name, parts)
-        return batch.rows.from_grid(out).to(self.resident)
+        return batch.rows.from_grid(out).to(self.types[op.name])
+
+    def _kernel_precision(self, node: Attention) -> AbstractContextManager[None]:
+        """Operands of ``ssa`` are spikes and counts of up to N tokens: on CUDA in TF32 where it holds those."""
+        fits = self.device.type == "cuda" and not self.plan.real and node.tokens <= BFLOAT16_EXACT
+        return reduced_precision() if fits else nullcontext()
 
     def _part(self, pieces: tuple[Piece, ...], width: int, values: dict[str, Tensor]) -> Tensor:
         """One part of a packed signal, (T, R, width); a view where one signal makes it up in order."""
         if len(pieces) == 1 and np.array_equal(pieces[0].rows, np.arange(width)):
-            return values[pieces[0].source][..., as_index(pieces[0].columns, self.device)]
-        some = next(iter(values.values()))
+            return values[pieces[0].source][..., self.pieces[pieces[0]][1]]
+        some = values[pieces[0].source] if pieces else next(iter(values.values()))
         part = some.new_zeros((*some.shape[:2], width))
         for piece in pieces:
-            chosen = values[piece.source][..., as_index(piece.columns, self.device)]
-            part[..., as_index(piece.rows, self.device)] += chosen
+            rows, columns = self.pieces[piece]
+            part[..., rows] += values[piece.source][..., columns]
         return part
 
 
-def _extremes(grid: Tensor) -> Tensor:
-    """Least (at most 0) and largest (at least 0) sum of each sample, (T, B, N, C) -> (B, 2), on the CPU."""
-    low, high = grid.amin(dim=(0, 2, 3)).clamp_max(0), grid.amax(dim=(0, 2, 3)).clamp_min(0)
-    return torch.stack([low, high], dim=1).double().cpu()
-
-
-def _average(node: Pool, grid: Tensor) -> Tensor:
-    """Average over (1, kernel) tokens, zeros of the padding counted, (T, B, N, C) -> (T, B * N', C)."""
-    if node.kernel == 2 * grid.shape[2] - 1 and node.padding == grid.shape[2] - 1:
-        mean = grid.sum(dim=2, keepdim=True) / node.kernel  # each window covers all tokens
-        return mean.expand_as(grid).flatten(1, 2)
-    steps = grid.shape[0]
-    tokens_last = grid.flatten(0, 1).transpose(1, 2)
-    pooled = functional.avg_pool1d(tokens_last, node.kernel, stride=1, padding=node.padding)
-    return pooled.transpose(1, 2).unflatten(0, (steps, -1)).flatten(1, 2)
+def _bare(op: Operation, values: dict[str, Tensor]) -> list[Tensor]:
+    """The signals that enter as they are."""
+    return [values[edge.source] for edge in op.edges if edge.linear is None]

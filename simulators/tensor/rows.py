@@ -13,14 +13,21 @@ class Rows:
     """
 
     def __init__(self, x: Tensor, keep_silent: bool, reach: int) -> None:
-        """``x`` is the input, bool (T, B, N, C); ``reach`` is how many tokens ahead an output depends on."""
+        """``x`` is the input, bool (T, B, N, C); ``reach`` is how many tokens ahead an output depends on.
+
+        With ``keep_silent`` nothing depends on values of ``x``, as a captured run needs.
+        """
         self.batch, self.tokens = x.shape[1], x.shape[2]
+        self.kept: Tensor | None = None
+        if keep_silent:
+            return
         own = x.any(dim=-1).any(dim=0)
         active = own.clone()
         for ahead in range(1, min(reach, self.tokens - 1) + 1):
             active[:, :-ahead] |= own[:, ahead:]
         active = active.flatten()
-        self.kept: Tensor | None = None if keep_silent or bool(active.all()) else active.nonzero().squeeze(1)
+        if not bool(active.all()):
+            self.kept = active.nonzero().squeeze(1)
 
     def from_grid(self, x: Tensor) -> Tensor:
         flat = x.flatten(1, 2)
