@@ -46,6 +46,7 @@ class Component:
 _REQUIRED = (
     ("torch", "student, simulator"),
     ("numpy", "arrays"),
+    ("numba", "the simulator's compiled loops"),
     ("scipy", "statistics of the watermark test"),
     ("safetensors", "weights of students and bundles"),
     ("tokenizers", "text to word pieces"),
