@@ -70,12 +70,10 @@ class _Meter:
         return (after - before) / (last - first)
 
 
-def measure(bundle: Bundle, mode: str, samples: int, *, recorded: bool) -> dict[str, Any]:
-    """One run of one realisation."""
+def measure(bundle: Bundle, mode: str, inputs: np.ndarray, *, recorded: bool) -> dict[str, Any]:
+    """One run of one realisation on input spikes (S, T, C, N)."""
     plan = build_plan(bundle.graph, calibrated=bundle.manifest.calibrated, mode=mode)
-    golden = bundle.golden().inputs
-    inputs = golden[np.arange(samples) % len(golden)]
-    meter = _Meter()
+    samples, meter = len(inputs), _Meter()
     with Watch(memory=True) as watch:
         result = run(plan, inputs, record=recorded, report=meter)
     text = "\n".join(meter.lines)
@@ -102,8 +100,10 @@ def modes(bundles: list[Path], samples: int) -> list[dict[str, Any]]:
     rows = []
     for folder in bundles:
         opened = open_bundle(folder)
+        golden = opened.golden().inputs
+        inputs = golden[np.arange(samples) % len(golden)]
         for recorded, mode in product((True, False), ("fast", "stock")):
-            rows.append(measure(opened, mode, samples, recorded=recorded))
+            rows.append(measure(opened, mode, inputs, recorded=recorded))
             print(json.dumps(rows[-1]), flush=True)
     return rows
 
