@@ -34,6 +34,7 @@ CASES = ("sdsa", "ssa-native")
 MODES = ("fast", "stock")
 OURS, FULL = "simulator", "simulator, full"
 LEAST_RATIO, AIM, MOST_MILLISECONDS = 50.0, 200.0, 1.0
+LEAST_SAMPLES = 40  # five lots of eight lanes: the first and the last two are left out of its pace
 FAULTS = ("logit_mismatches", "orphans", "shared_memory_left")
 Row = dict[str, Any]
 
@@ -105,6 +106,8 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=RESULTS / "simulator-lava.json")
     args = parser.parse_args(given)
+    if args.samples < LEAST_SAMPLES:
+        parser.error(f"--samples {args.samples}: Lava's pace is measured from {LEAST_SAMPLES} on; choose more")
     torch.set_num_threads(args.threads)
     try:
         find_python()
