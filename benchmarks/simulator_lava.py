@@ -5,8 +5,8 @@
 Shipped students, with logits alone; Lava's logits are compared with the simulator's in every round. Lava's seconds a
 sample leave out the start of its processes (`benchmarks/lava_modes.py`), those of the simulator the preparation of the
 graph: one batch of all samples. Lava runs all token slots, the simulator leaves padded ones out: ``full`` is its time
-on the same batch with every sentence filled up by its own tokens. Exit status 1 where logits differ or a target is missed,
-3 without Lava's environment.
+on the same batch with every sentence filled up by its own tokens. Exit status 1 where logits differ or a target is
+missed, 3 without Lava's environment.
 """
 
 from __future__ import annotations
