@@ -7,16 +7,34 @@ from numba import uintp
 
 from simulators.compiled.kernels.jit import inlined, kernel
 from simulators.compiled.kernels.neuron import extend, fire_exact, fire_literal
+from simulators.compiled.kernels.vector import add_rows_1, add_rows_2, add_rows_4, add_rows_8
+
+SHORT = 256  # outputs
 
 
 @inlined
 def gather(weight, tile, index, begin, end, acc):
     """``acc[0] = sum of weight[tile, index[i]] for i in begin .. end``, wrapping at the width of ``acc``.
 
-    Eight rows at a time: the accumulators, which lie in memory, are then read and written once for eight.
+    Short rows, a multiple of 32 bytes, are added up in registers. Long ones are read whole, for the sake of what the
+    processor fetches ahead, eight at a time: accumulators in memory are then read and written once for eight.
     """
     zero = uintp(0)
     i, end, width = uintp(begin), uintp(end), uintp(acc.shape[1])
+    if width <= SHORT:
+        lanes, place = uintp(32 // acc.itemsize), zero
+        while place + uintp(8) * lanes <= width:
+            add_rows_8(weight, tile, index, i, end, acc, place)
+            place += uintp(8) * lanes
+        if place + uintp(4) * lanes <= width:
+            add_rows_4(weight, tile, index, i, end, acc, place)
+            place += uintp(4) * lanes
+        if place + uintp(2) * lanes <= width:
+            add_rows_2(weight, tile, index, i, end, acc, place)
+            place += uintp(2) * lanes
+        if place + lanes <= width:
+            add_rows_1(weight, tile, index, i, end, acc, place)
+        return
     for o in range(width):
         acc[zero, o] = 0
     while i + uintp(8) <= end:
