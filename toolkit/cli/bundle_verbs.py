@@ -1,4 +1,4 @@
-"""Verbs on bundles: ``export`` and its targets, ``encode``, ``simulate``."""
+"""Verbs on bundles: ``export`` and its targets, ``encode``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toolkit.cli.export_lava_verb import export_lava
 from toolkit.cli.export_nir_verb import export_nir
 from toolkit.cli.export_onnx_verb import export_onnx
 from toolkit.cli.export_snntorch_verb import export_snntorch
-from toolkit.cli.io import cut, emit, say, tell
+from toolkit.cli.io import cut, emit, tell
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 
@@ -27,7 +27,6 @@ def register(app: typer.Typer) -> None:
     export.command("snntorch")(export_snntorch)
     app.add_typer(export, name="export")
     app.command()(encode)
-    app.command()(simulate)
 
 
 def encode(
@@ -48,34 +47,3 @@ def encode(
         np.savez_compressed(file, spikes=batch.spikes)
     emit({"inputs": str(out), "samples": len(batch), "truncated": len(batch.truncated)}, json)
     tell(f"{out}: {len(batch)} sentences{cut(batch.truncated, opened.encoder.limit)}")
-
-
-def simulate(
-    data: Path = typer.Argument(help="Labelled sentences, TSV with the columns text and label."),
-    bundle: Path = BUNDLE,
-    json: bool = JSON,
-) -> None:
-    """Classify a labelled file on the simulated chip: accuracy and activity."""
-    from toolkit.bundle.reader import open_bundle
-    from toolkit.demo.classify import accuracy, classify
-    from toolkit.demo.cost import per_layer
-    from toolkit.distillation.corpus import read_examples
-
-    opened = open_bundle(bundle)
-    examples = read_examples(data, len(opened.manifest.labels))
-    answer = classify(opened, [e.text for e in examples], lambda done, of: say(f"{done}/{of} sentences"))
-    result = {
-        "examples": len(examples),
-        "accuracy": accuracy(answer.labels, examples),
-        "truncated": len(answer.truncated),
-        "spikes_per_inference": answer.activity.spikes_per_inference,
-        "synops_per_inference": answer.activity.per_inference("synops"),
-        "layers": per_layer(answer.activity),
-    }
-    emit(result, json)
-    too_long = cut(answer.truncated, opened.encoder.limit)
-    tell(
-        f"{len(examples)} sentences{too_long}, integer accuracy {100 * float(result['accuracy']):.2f} %, "  # type: ignore[arg-type]
-        f"{result['spikes_per_inference']:.0f} spikes and {result['synops_per_inference']:.0f} synaptic "
-        "operations per inference"
-    )

@@ -27,18 +27,19 @@ class Example:
     pair: str | None = None
 
 
-def read_examples(path: Path, labels: int = 2) -> list[Example]:
+def read_examples(path: Path, labels: int = 2, *, unlabelled: bool = False) -> list[Example]:
     """Read labelled sentences; a column ``pair`` makes them sentence pairs.
 
     Args:
         path: a UTF-8 TSV file.
         labels: number of classes K; a label is an integer from 0 to K - 1.
+        unlabelled: a file without a column ``label`` is taken too; its examples have the label ``UNLABELLED``.
 
     Raises:
         SpikeportError: the file, a column, a row or a label is not what the layout asks for.
     """
     lines = _lines(path)
-    columns = _Columns.of(path, lines[0].split("\t") if lines else [])
+    columns = _Columns.of(path, lines[0].split("\t") if lines else [], unlabelled)
     examples = [
         _example(path, number, line.split("\t"), columns, labels)
         for number, line in enumerate(lines[1:], start=2)
@@ -95,19 +96,20 @@ class _Columns:
     """Where a row keeps what: column numbers, and how many columns there are."""
 
     text: int
-    label: int
+    label: int | None
     pair: int | None
     width: int
 
     @classmethod
-    def of(cls, path: Path, header: list[str]) -> _Columns:
-        if "text" not in header or "label" not in header:
+    def of(cls, path: Path, header: list[str], unlabelled: bool) -> _Columns:
+        if "text" not in header or not ("label" in header or unlabelled):
             raise SpikeportError(
                 f"{path}: header is {header!r}, needs the columns 'text' and 'label' separated by a tab; "
                 "add the line 'text<TAB>label'"
             )
         pair = header.index("pair") if "pair" in header else None
-        return cls(header.index("text"), header.index("label"), pair, len(header))
+        label = header.index("label") if "label" in header else None
+        return cls(header.index("text"), label, pair, len(header))
 
 
 def _lines(path: Path) -> list[str]:
@@ -124,10 +126,13 @@ def _example(path: Path, number: int, fields: list[str], columns: _Columns, labe
         raise SpikeportError(
             f"{path}, line {number}: {len(fields)} fields, needs {columns.width}; one tab between text and label"
         )
-    text, label = fields[columns.text].strip(), fields[columns.label].strip()
+    text = fields[columns.text].strip()
     pair = None if columns.pair is None else fields[columns.pair].strip()
     if not text or pair == "":
         raise SpikeportError(f"{path}, line {number}: empty sentence, needs at least one word; remove the row")
+    if columns.label is None:
+        return Example(text, UNLABELLED, pair)
+    label = fields[columns.label].strip()
     if not label.isdecimal() or len(label) > LABEL_DIGITS or int(label) >= labels:
         raise SpikeportError(
             f"{path}, line {number}: label {label!r:.40}, needs an integer from 0 to {labels - 1}; correct the row"
