@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from exporters.nir.graph import Attention, Graph, Input, Neuron, Output, Pool, TokenLinear
-from simulators import GraphSimulationError, simulate
+from simulators import GraphSimulationError, SimulationResult, Simulator, simulate
 from tests.simulators.small_student import (
     Student,
     graph_of,
@@ -175,13 +176,57 @@ def test_a_reduced_matmul_precision_elsewhere_in_the_process_changes_nothing() -
     np.testing.assert_array_equal(seen.logits.numpy(), run_numpy(s, inputs)[0])
 
 
+def assert_equal_results(seen: SimulationResult, wanted: SimulationResult) -> None:
+    """Logits, spikes, extremes and every count of every node and step, bit by bit."""
+    assert torch.equal(seen.logits, wanted.logits) and seen.logits.dtype == wanted.logits.dtype
+    for kept, expected in ((seen.spikes, wanted.spikes), (seen.currents, wanted.currents)):
+        assert kept.keys() == expected.keys()
+        for name, values in expected.items():
+            assert torch.equal(kept[name], values), name
+    assert seen.activity == wanted.activity
+    assert [n.per_step for n in seen.activity.nodes] == [n.per_step for n in wanted.activity.nodes]
+
+
 @pytest.mark.gpu
+@pytest.mark.parametrize("graphs", [True, False, None])
+@pytest.mark.parametrize("arithmetic", ["loihi2", "real"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_cuda_gives_the_same_integers(kind: str) -> None:
+def test_cuda_gives_the_same_integers(kind: str, arithmetic: str, graphs: bool | None) -> None:
+    """Eight batches of one shape and one of another: with ``graphs`` None both ways are timed, then chosen from."""
     s = student(kind)
+    inputs, _ = random_inputs(np.random.default_rng(2), s, 43)
+    for options in ({"record": True}, {"record": True, "count_updates": True}, {"currents": True}):
+        ways: dict[str, Any] = {"arithmetic": arithmetic, "batch_size": 5, **options}
+        on_gpu = simulate(graph_of(s), inputs, device="cuda", graphs=graphs, **ways)
+        assert_equal_results(on_gpu, simulate(graph_of(s), inputs, device="cpu", engine="tensor", **ways))
+    np.testing.assert_array_equal(on_gpu.logits.numpy(), run_numpy(s, inputs)[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("graphs", [True, False, None])
+@pytest.mark.parametrize("low", [-256, 0])
+def test_cuda_wraps_and_clips_as_the_cpu_does(low: int, graphs: bool | None) -> None:
+    rng = np.random.default_rng(0)
+    weight = 2 * rng.integers(low // 2, 128, size=(20, 600))
+    inputs = rng.random((30, 4, 600, 3)) < rng.random((30, 4, 1, 1))
+    on_gpu, on_cpu = (
+        simulate(one_layer(weight, 9000), inputs, device=d, graphs=graphs, batch_size=4, record=True)
+        for d in ("cuda", "cpu")
+    )
+    assert on_gpu.paths == {"lif": "integer"}
+    assert_equal_results(on_gpu, on_cpu)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("graphs", [True, False, None])
+def test_cuda_counts_each_run_of_a_kept_simulator_from_zero(graphs: bool | None) -> None:
+    """A captured run adds to the memory it was captured with: it must be set to zero, not replaced."""
+    s = student("ssa")
     inputs, _ = random_inputs(np.random.default_rng(2), s, 40)
-    on_gpu, on_cpu = (simulate(graph_of(s), inputs, device=d, record=True) for d in ("cuda", "cpu"))
-    assert torch.equal(on_gpu.logits, on_cpu.logits) and on_gpu.activity == on_cpu.activity
+    with Simulator(graph_of(s), s.steps, device="cuda", graphs=graphs, batch_size=5, record=True) as simulator:
+        for part in (inputs, inputs[:15], inputs[3:]):
+            wanted = simulate(graph_of(s), part, device="cpu", engine="tensor", batch_size=5, record=True)
+            assert_equal_results(simulator.run(part), wanted)
 
 
 def test_foreign_pools_and_biases_run_in_real_arithmetic() -> None:
