@@ -57,7 +57,7 @@ class Part:
 
     def _facts(self) -> dict[str, Any]:
         return {
-            "activity": asdict(self.activity),
+            "activity": content_of(self.activity),
             "trace": [asdict(layer) for layer in self.trace],
             "spikes_sha256": self.spikes_sha256,
         }
@@ -80,8 +80,13 @@ class Part:
         return cls(arrays["logits"], truncated, activity_from(facts["activity"]), trace, facts["spikes_sha256"])
 
 
+def content_of(activity: Activity) -> dict[str, Any]:
+    """An activity for JSON, field by field; ``dataclasses.asdict`` copies each series, longer than a part may take."""
+    return {**vars(activity), "nodes": [{**vars(node), "per_step": dict(node.per_step)} for node in activity.nodes]}
+
+
 def activity_from(content: dict[str, Any]) -> Activity:
-    """The activity of which ``content`` is ``dataclasses.asdict``, from JSON."""
+    """What :func:`content_of` was given, from JSON."""
     nodes = tuple(
         NodeActivity(**{**node, "per_step": {name: tuple(series) for name, series in node["per_step"].items()}})
         for node in content["nodes"]
