@@ -15,6 +15,7 @@ import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Part:
 
     def _facts(self) -> dict[str, Any]:
         return {
-            "activity": asdict(self.activity),
+            "activity": content_of(self.activity),
             "trace": [asdict(layer) for layer in self.trace],
             "spikes_sha256": self.spikes_sha256,
         }
@@ -70,18 +71,23 @@ class Part:
                 arrays = {name: data[name] for name in ("logits", "truncated", "facts")}
                 if str(data["digest"]) != _digest(arrays, run):
                     return None
+            facts = json.loads(str(arrays["facts"]))
+            truncated = tuple((int(i), int(length)) for i, length in arrays["truncated"])
+            trace = tuple(LayerTrace(**layer) for layer in facts["trace"])
+            return cls(arrays["logits"], truncated, activity_from(facts["activity"]), trace, facts["spikes_sha256"])
         except PermissionError:  # not damage: to simulate the part again would not help
             raise
-        except UNREADABLE:
+        except UNREADABLE:  # another version's counts included
             return None
-        facts = json.loads(str(arrays["facts"]))
-        truncated = tuple((int(i), int(length)) for i, length in arrays["truncated"])
-        trace = tuple(LayerTrace(**layer) for layer in facts["trace"])
-        return cls(arrays["logits"], truncated, activity_from(facts["activity"]), trace, facts["spikes_sha256"])
+
+
+def content_of(activity: Activity) -> dict[str, Any]:
+    """An activity for JSON, field by field; ``dataclasses.asdict`` copies each series, longer than a part may take."""
+    return {**vars(activity), "nodes": [{**vars(node), "per_step": dict(node.per_step)} for node in activity.nodes]}
 
 
 def activity_from(content: dict[str, Any]) -> Activity:
-    """The activity of which ``content`` is ``dataclasses.asdict``, from JSON."""
+    """What :func:`content_of` was given, from JSON."""
     nodes = tuple(
         NodeActivity(**{**node, "per_step": {name: tuple(series) for name, series in node["per_step"].items()}})
         for node in content["nodes"]
@@ -109,8 +115,8 @@ def save_bytes(path: Path, data: bytes) -> None:
 
 
 def temporary_of(path: Path) -> Path:
-    """Where a file is written before it gets its name."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Where a file is written before it gets its name: nobody else's place, whatever machine or container it is on."""
+    return path.with_name(f".{path.name}.{uuid4().hex}.tmp")
 
 
 def _digest(arrays: dict[str, NDArray[Any]], run: str) -> str:

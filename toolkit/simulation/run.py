@@ -17,7 +17,7 @@ from toolkit.demo.cost import per_layer
 from toolkit.distillation.corpus import UNLABELLED
 from toolkit.errors import SpikeportError
 from toolkit.simulation.folder import LOGITS_FILE, RESULT_FILE, TRACE_FILE, RunFolder
-from toolkit.simulation.part import Part, save_arrays, save_json
+from toolkit.simulation.part import Part, content_of, save_arrays, save_json
 from toolkit.simulation.progress import Progress
 from toolkit.simulation.source import Source
 from toolkit.simulation.world import World
@@ -194,4 +194,4 @@ class Outcome:
         save_json(folder.path / TRACE_FILE, [asdict(layer) for layer in self.trace])
         for left in folder.path.glob(".*.tmp"):  # of processes that were killed
             left.unlink(missing_ok=True)
-        save_json(folder.path / RESULT_FILE, self.summary() | {"activity": asdict(self.activity)})
+        save_json(folder.path / RESULT_FILE, self.summary() | {"activity": content_of(self.activity)})

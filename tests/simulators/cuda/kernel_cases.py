@@ -87,6 +87,19 @@ def loihi2_cases(device: torch.device) -> Iterator[Case]:
             yield Case(name + " wide", beyond, wanted, far_first, second.double(), (torch.float64, torch.float32))
 
 
+def rounding_cases(device: torch.device) -> Iterator[Case]:
+    """v clipped at -(2^23 - 1), the one odd state, halves toward zero to -(2^22 - 1): the third step then just fires.
+
+    By hand, e = 0: u = 64 I, level = 64 (2 theta - 1); I = 2^16 + 2 theta - 1 gives v = level + 1.
+    """
+    theta, edge = 200, 2**17
+    first = torch.tensor([-edge + 1, -edge + 1, 2**16 + 2 * theta - 1]).view(3, 1, 1).expand(3, 5, 3).contiguous()
+    first[2, 1:] -= 1  # and does not
+    wanted = lambda x: lif_loihi2(x, theta, 0)  # noqa: E731
+    assert wanted(first)[2].sum() == 3
+    yield Case("rounding", Scan.loihi2(theta, 0, 2.0**25, device), wanted, first.int(), torch.zeros_like(first).int())
+
+
 def real_cases(device: torch.device) -> Iterator[Case]:
     """Parameters that are no dyadic fractions, sums that meet the threshold exactly."""
     for steps in (1, 4):
@@ -126,7 +139,7 @@ def check(case: Case, device: torch.device) -> int:
 def main() -> None:
     """All cases on the device named, by default the CPU, which needs the interpreter."""
     device = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cpu")
-    for cases in (exact_cases, loihi2_cases, real_cases):
+    for cases in (exact_cases, loihi2_cases, rounding_cases, real_cases):
         fired, silent, done = 0, 0, 0
         for case in cases(device):
             done += check(case, device)

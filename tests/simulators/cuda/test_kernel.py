@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="no Triton here: pip install triton")
+CASES = ["exact_cases", "loihi2_cases", "rounding_cases", "real_cases"]
 
 
 def run_cases(repository: Path, environment: dict[str, str], *device: str) -> str:
@@ -25,10 +26,10 @@ def run_cases(repository: Path, environment: dict[str, str], *device: str) -> st
 def test_interpreted_the_kernel_equals_the_arithmetic(repository: Path) -> None:
     """In a process of its own: Triton reads TRITON_INTERPRET once, when kernels are defined."""
     lines = run_cases(repository, {"TRITON_INTERPRET": "1"}).splitlines()
-    assert [line.split(":")[0] for line in lines] == ["exact_cases", "loihi2_cases", "real_cases"]
+    assert [line.split(":")[0] for line in lines] == CASES
 
 
 @pytest.mark.gpu
 def test_compiled_the_kernel_equals_the_arithmetic(repository: Path) -> None:
     lines = run_cases(repository, {"TRITON_INTERPRET": "0"}, "cuda").splitlines()
-    assert [line.split(":")[0] for line in lines] == ["exact_cases", "loihi2_cases", "real_cases"]
+    assert [line.split(":")[0] for line in lines] == CASES

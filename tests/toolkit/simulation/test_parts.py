@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simulators.activity import Activity, NodeActivity
 from simulators.record import read_record
 from tests.toolkit.conftest import Command, snapshot
 from tests.toolkit.small_students import run_student, word_pieces
+from toolkit.simulation.part import activity_from, content_of
 
 WORDS = ("good", "bad", "a gripping , funny film", "it goes nowhere", "slow and long , with no end at all", "fine")
 RESULTS = ("result.json", "logits.npz")
@@ -75,6 +77,15 @@ def test_inputs_encoded_before_and_no_folder_give_the_same(
     assert command("simulate", data, *common, "--out", tmp_path / "b").status == 0
     first, second = (json.loads((tmp_path / name / "result.json").read_text()) for name in "ab")
     assert first["activity"] == second["activity"] and first["activity"]["host_lookups"] > 0
+
+
+def test_an_activity_comes_back_from_json_as_it_was() -> None:
+    nodes = (
+        NodeActivity.of("a", "neuron", 2, {"spikes": (3, 4), "updates_idle": (0, 2**60)}, neurons=5, bytes=7),
+        NodeActivity("a.weight", "synapse", weights=6, window=3, macs=9),
+    )
+    activity = Activity(2, 2, 8, nodes, host_lookups=11, input_spikes=12)
+    assert activity_from(json.loads(json.dumps(content_of(activity)))) == activity
 
 
 def test_a_killed_run_goes_on_to_the_same_result(

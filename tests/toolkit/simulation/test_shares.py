@@ -1,4 +1,4 @@
-"""``accelerate launch``: two processes on the CPU leave the files that one leaves."""
+"""Two launched processes leave the files that one leaves. Of CPU processes, accelerate launches one; torchrun, both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.toolkit.conftest import Command
 from toolkit.errors import SpikeportError
 from toolkit.simulation.world import World, device_of, launched
 
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
 
 
 def test_two_processes_leave_the_files_of_one(
@@ -28,7 +28,7 @@ def test_two_processes_leave_the_files_of_one(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    module = ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", port, "-m", "toolkit"]
+    module = ["--master_port", port, "-m", "toolkit"]
     ended = subprocess.run(
         [*LAUNCH, *module, *words, "--out", str(tmp_path / "two")],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
