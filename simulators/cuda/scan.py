@@ -54,7 +54,8 @@ class Scan:
         """Neurons over all steps.
 
         Args:
-            first, second: summands of the input, (T, R, C) contiguous, any type that holds them exactly.
+            first, second: summands of the input, (T, R, C), any type that holds them exactly; copied where they are
+                not contiguous, as a pool leaves them.
             out: filled with spikes 0 / 1, (T, R, C) contiguous, any type; may be ``first`` itself.
             counts: int64 (T, C), spikes of each step and channel are added to it. Integers: whatever the
                 order of the additions, the counts are the same.
@@ -68,8 +69,8 @@ class Scan:
         tall = min(TILE // wide, _power_of_two(rows))
         with torch.cuda.device_of(out):  # Triton launches on the current device; no CUDA tensor, no effect
             scan_kernel[(-(-rows // tall), -(-channels // wide))](
-                first,
-                first if second is None else second,
+                first.contiguous(),
+                (first if second is None else second).contiguous(),
                 out,
                 out if counts is None else counts,
                 self.parameters,

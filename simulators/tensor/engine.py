@@ -184,7 +184,7 @@ class TensorEngine:
             return self._attention(op, node, batch)
         if isinstance(node, Neuron):
             self.counter.updates(op, batch.values)
-            return self._scan(op, batch.values) if self._is_fused(op) else self._neuron(op, node, batch)
+            return self._scan(op, batch) if op.name in self.scans else self._neuron(op, node, batch)
         total = self._sum(op, batch.values)
         if isinstance(node, Pool) and op.path == "pool":
             pooled = average(node, batch.rows.to_grid(total))
@@ -228,36 +228,42 @@ class TensorEngine:
         else:
             total.zero_()
 
-    def _is_fused(self, op: Operation) -> bool:
-        return op.name in self.scans and not self.currents  # whose extremes need the whole sum in memory
-
     def _neuron(self, op: Operation, node: Neuron, batch: Batch) -> Tensor:
         """Sum and spikes one after the other."""
-        total = self._sum(op, batch.values)
-        if self.currents:
-            batch.currents[label(op.name)] = extremes(batch.rows.to_grid(total))
+        total = self._whole(op, batch)
         spikes = by_operators(op, node, total)
-        if op.name in self.scans:
-            self.counter.spikes(op.name).add_(spikes.sum(dim=1, dtype=torch.float64).long())
         if spikes is total and total.dtype == self.types[op.name]:
             return total
         self.memory.give(total)
         return spikes.to(self.types[op.name])
 
-    def _scan(self, op: Operation, values: dict[str, Tensor]) -> Tensor:
-        """Spikes in one kernel, which adds the last summand itself and counts."""
-        bare = _bare(op, values)
-        if len(op.edges) == len(bare) <= 2:  # no linear: nothing to add up before
+    def _whole(self, op: Operation, batch: Batch) -> Tensor:
+        """The sum into a neuron, its extremes kept where asked for."""
+        total = self._sum(op, batch.values)
+        if self.currents:
+            batch.currents[label(op.name)] = extremes(batch.rows.to_grid(total))
+        return total
+
+    def _scan(self, op: Operation, batch: Batch) -> Tensor:
+        """Spikes in one kernel, which counts them, and adds the last summand itself unless the extremes of the whole
+        are asked for.
+        """
+        bare = _bare(op, batch.values)
+        if self.currents:
+            total, rest = self._whole(op, batch), []
+        elif len(op.edges) == len(bare) <= 2:  # no linear: nothing to add up before
             total, rest = None, bare
         else:
-            last = bare.pop() if len(bare) == 1 else None
-            total = self._sum(op, values, bare)
-            rest = [total] if last is None else [total, last]
+            rest = [bare.pop()] if len(bare) == 1 else []
+            total = self._sum(op, batch.values, bare)
+        summands = rest if total is None else [total, *rest]
         dtype = self.types[op.name]
-        out = total if total is not None and total.dtype == dtype else self.memory.take(tuple(rest[0].shape), dtype)
-        first, second = rest[0], rest[1] if len(rest) > 1 else None
-        self.scans[op.name].run(first, second, out, self.counter.spikes(op.name))
-        if total is not None and out is not total:
+        in_place = total is not None and total.dtype == dtype
+        out = total if total is not None and in_place else self.memory.take(tuple(summands[0].shape), dtype)
+        self.scans[op.name].run(
+            summands[0], summands[1] if len(summands) > 1 else None, out, self.counter.spikes(op.name)
+        )
+        if total is not None and not in_place:
             self.memory.give(total)
         return out
 

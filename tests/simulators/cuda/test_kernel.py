@@ -33,3 +33,11 @@ def test_interpreted_the_kernel_equals_the_arithmetic(repository: Path) -> None:
 def test_compiled_the_kernel_equals_the_arithmetic(repository: Path) -> None:
     lines = run_cases(repository, {"TRITON_INTERPRET": "0"}, "cuda").splitlines()
     assert [line.split(":")[0] for line in lines] == CASES
+
+
+@pytest.mark.slow
+def test_random_layers_through_the_interpreted_kernel_are_the_references(repository: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.simulators.cuda.random_layers", str(tmp_path)]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "TRITON_INTERPRET": "1"}
+    ended = subprocess.run(command, cwd=repository, env=variables, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, (ended.stdout + ended.stderr)[-4000:]
