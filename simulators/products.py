@@ -208,18 +208,18 @@ def agrees(candidate: str, shape: tuple[int, int, int], device: torch.device) ->
     """Whether the machine gives the exact sums at the extremes of what :func:`is_exact` allows.
 
     Rows of largest messages against columns of largest, of least and of mixed weights, held against the same
-    sums worked out by hand: message times the sum of the column, in int64.
+    sums by the distributive law: message times the sum of the column, in int64.
     """
     if candidate == "float32":
         return True
     rows, inputs, outputs = max(32, min(shape[0], 64)), shape[1], shape[2]
     most = 127 if candidate == "int8" else BFLOAT16_EXACT
-    most = max(1, min(most, (FLOAT32_EXACT - 1) // (256 * inputs)))
-    message = torch.arange(rows) % 3 * most // 2  # 0, half and all of the largest message
+    sending = torch.arange(inputs) < (FLOAT32_EXACT - 1) // (256 * most)  # more would leave float32
+    message = torch.arange(rows)[:, None] % 3 * most // 2 * sending  # 0, half and all of the largest message
     weight = _weights((rows, inputs, outputs), torch.device("cpu")).to(torch.int64)
     weight[:, 0::3], weight[:, 1::3] = 254, -256
-    expected = message[:, None] * weight.sum(dim=0)
-    x = message[:, None].expand(rows, inputs).contiguous().float().to(device)
+    expected = message[:, :1] * weight[sending].sum(dim=0)
+    x = message.float().to(device)
     out = torch.empty(rows, outputs, device=device)
     Matrix(candidate, weight.float().to(device), even=True).write(out, x)
     return bool((out.cpu().to(torch.int64) == expected).all())

@@ -191,3 +191,20 @@ def test_on_a_gpu_each_candidate_that_runs_is_exact(candidate: str) -> None:
         )
         np.testing.assert_array_equal(out.cpu().numpy().astype(np.int64), x @ w)
         assert agrees(candidate, (rows, inputs, outputs), device)
+
+
+@pytest.mark.parametrize("inputs", [64, 3072])
+def test_pairs_that_saturate_at_16_bits_are_found_out_however_wide_the_layer(
+    inputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An x86 without VNNI adds pairs of unsigned by signed bytes: messages shifted by 128, corrected afterwards."""
+
+    def saturating(self: Matrix, out: torch.Tensor, x: torch.Tensor) -> None:
+        weight = self.weight.long()
+        shifted = (x.long() + 128)[:, :, None] * weight
+        pairs = shifted.unflatten(1, (-1, 2)).sum(dim=2).clamp(-(2**15), 2**15 - 1)
+        out.copy_((pairs.sum(dim=1) - 128 * weight.sum(dim=0)) * self.factor)
+
+    assert agrees.__wrapped__("int8", (32, inputs, 24), CPU)
+    monkeypatch.setattr(Matrix, "write", saturating)
+    assert not agrees.__wrapped__("int8", (32, inputs, 24), CPU)
