@@ -43,8 +43,12 @@ class Captured:
         plain, self.memory = engine.memory, Lender(engine.device)  # the graph keeps addresses: nobody else gets them
         engine.memory = self.memory
         try:
-            capture = torch.cuda.graph(self.graph, capture_error_mode="thread_local")
-            with torch.cuda.device(engine.device), not_asking(engine), capture:
+            side = torch.cuda.Stream(engine.device)
+            with (
+                torch.cuda.device(engine.device),
+                not_asking(engine),
+                torch.cuda.graph(self.graph, stream=side, capture_error_mode="thread_local"),
+            ):
                 self.batch = engine.forward(self.x, pack=False)
         finally:
             engine.memory = plain
