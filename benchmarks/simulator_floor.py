@@ -115,8 +115,7 @@ def _roof(work: Work, found: dict[str, float], speeds: dict[Any, dict[str, float
 
 def _paths(result: SimulationResult) -> Row:
     """How the layers were computed: of an engine that says so, also by which product."""
-    trace = getattr(result, "trace", ())
-    return {"neurons": dict(Counter(result.paths.values())), "trace": [asdict(layer) for layer in trace]}
+    return {"neurons": dict(Counter(result.paths.values())), "trace": [asdict(layer) for layer in result.trace]}
 
 
 def limit_rows(args: argparse.Namespace) -> list[Row]:

@@ -56,7 +56,6 @@ class EventWeights:
             base += [first + WORD * w for w in range(part.width // WORD)]
             first += len(block)
         rows = np.concatenate(blocks)
-        self.outputs = rows.shape[1]
         self.rows = _tiled(rows.astype(np.int16 if bound < INT16 else np.int32))
         self.reaches = np.concatenate(reaches, axis=1)
         self.index_dtype = np.dtype(np.uint16 if first <= 2**16 else np.uint32)
