@@ -9,7 +9,7 @@ import pytest
 from hw_profiles import load_profile
 from simulators.activity import Activity, NodeActivity
 from simulators.energy import estimate
-from simulators.estimate import EnergyEstimate
+from simulators.energy.estimate import EnergyEstimate
 from simulators.layers import EstimateError
 from simulators.placement import place
 

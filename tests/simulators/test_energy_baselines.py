@@ -14,8 +14,8 @@ from simulators.baselines import (
     spiking_literature,
     spiking_on_gpu,
 )
+from simulators.baselines.formula import linear_attention_sop, literature_joules, sop
 from simulators.layers import EstimateError
-from simulators.literature import linear_attention_sop, literature_joules, sop
 
 STEPS, WIDTH, HIDDEN, HEADS, TOKENS = 4, 512, 2048, 8, 14 * 14
 # Per block, %: input of q/k/v, of proj, of fc1, of fc2; rates of q, k, v (published log, b361b9d).

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from hw_profiles import Constant, Interval, Profile
 from hw_profiles.interval import total
 from simulators.activity import Activity
-from simulators.estimate import TERMS, EnergyEstimate, UnpricedTerm, grade_of
-from simulators.latency import latency, valid, with_error
+from simulators.energy.estimate import TERMS, EnergyEstimate, UnpricedTerm, grade_of
+from simulators.energy.latency import latency, valid, with_error
+from simulators.energy.workload import Workload, workload_of
 from simulators.layers import EstimateError
 from simulators.placement import Placement
-from simulators.workload import Workload, workload_of
 
 DYNAMIC = ("synapse", "neuron", "routing")
 
