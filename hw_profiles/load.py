@@ -16,7 +16,7 @@ _TOP = {"schema", "name", "title", "model", "operating_point", "note", "attentio
 _TOP |= {"constants", "capacity", "unpriced"}
 _CHOICES = {
     "model": ("spiking", "gpu", "literature"),
-    "attention": ("none", "product_neurons", "dense"),
+    "attention": ("none", "gates", "product_neurons", "dense"),
     "synapse_format": ("sparse", "dense"),
 }
 

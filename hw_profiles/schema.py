@@ -82,7 +82,8 @@ class Profile:
     """One chip, or one convention, at one operating point.
 
     Attributes:
-        attention: ``none`` (synapses hold static weights only), ``product_neurons``, or ``dense``.
+        attention: as what the chip runs a product of two activations: ``none`` (it has neither threshold gates
+            nor products), ``gates`` (neurons with static weights), ``product_neurons``, or ``dense``.
         synapse_format: ``sparse`` stores and walks non-zero weights, ``dense`` walks the zeros too.
     """
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporters.nir.graph import Attention, Neuron, TokenLinear
-from simulators.activity import STATE_BYTES, WEIGHT_BYTES, Activity, NodeActivity
+from simulators.activity import STATE_BYTES, WEIGHT_BYTES, Activity, AttentionCounts, NodeActivity
 from simulators.labels import label
 from simulators.operations import Plan
 from simulators.tallies import Counts, Tallies, follows, is_graded
@@ -90,7 +91,8 @@ class _Reader:
                 synops = self.tallies.pairs[name] + self.units(name).sum(axis=1)
                 size = node.width * node.tokens
                 macs = 2 * size * self.runs
-                return self._spiking(name, "attention", size, synops, dense_macs=macs, accumulates=int(synops.sum()))
+                rest = {"dense_macs": macs, "accumulates": int(synops.sum()), "attention": self._entering(name, node)}
+                return self._spiking(name, "attention", size, synops, **rest)
         return None
 
     def _synapse(self, name: str, node: TokenLinear) -> NodeActivity:
@@ -111,7 +113,17 @@ class _Reader:
             window=node.window,
         )
 
-    def _spiking(self, name: str, kind: str, size: int, synops: Counts | None = None, **totals: int) -> NodeActivity:
+    def _entering(self, name: str, node: Attention) -> AttentionCounts:
+        """What entered an attention; what of it met is tallied by the engine."""
+        parts = next(op.parts for op in self.plan.operations if op.name == name)
+        sent = [sum(int(self.units(piece.source)[:, piece.columns].sum()) for piece in part) for part in parts]
+        q, k, v, valid = [*sent, 0][:4]
+        met = int(self.tallies.pairs[name].sum())
+        return AttentionCounts(
+            node.kind, node.width, node.heads, node.tokens, node.threshold, q, k, v, valid, coincidences=met
+        )
+
+    def _spiking(self, name: str, kind: str, size: int, synops: Counts | None = None, **totals: Any) -> NodeActivity:
         """A node of ``size`` neurons: every one of them is updated in every step, active or idle."""
         spikes, active = self.units(name).sum(axis=1), self.tallies.active[name]
         series = {"spikes": spikes, "messages": spikes, "updates_active": active}
@@ -126,9 +138,10 @@ class _Reader:
         synops = self.tallies.pairs[name] + self.units(name).sum(axis=1)
         macs = 2 * node.width * node.tokens**2 * self.runs
         series = {"spikes": sent, "messages": sent, "synops": synops}
-        return self._counted(name, "attention", series, dense_macs=macs, accumulates=int(synops.sum()))
+        rest = {"dense_macs": macs, "accumulates": int(synops.sum()), "attention": self._entering(name, node)}
+        return self._counted(name, "attention", series, **rest)
 
-    def _counted(self, name: str, kind: str, series: dict[str, Counts], **totals: int) -> NodeActivity:
+    def _counted(self, name: str, kind: str, series: dict[str, Counts], **totals: Any) -> NodeActivity:
         """The node whose counts are the sums of their series over the steps."""
         return NodeActivity.of(label(name), kind, self.plan.steps, {k: v.tolist() for k, v in series.items()}, **totals)
 

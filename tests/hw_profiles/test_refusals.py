@@ -132,7 +132,7 @@ def test_marginal_and_all_in_do_not_share_a_profile() -> None:
         (HEAD + "clock = 3\n", "unknown key 'clock'"),
         (HEAD + "constants = 3\n", "constants is not a table"),
         (HEAD + "[constants]\nsynaptic_event = 23.6\n", "no unit, grade or source"),
-        (HEAD + "[constants.clock]\nvalue = 1\n", "unknown quantity"),
+        (HEAD + "[constants.tempo]\nvalue = 1\n", "unknown quantity"),
         (HEAD + '[[unpriced]]\nterm = "x"\n', "unpriced entry"),
         (
             HEAD + '[[unpriced]]\nterm = "x"\ncount = "days"\nscope = "core"\nreason = "y"\n',
