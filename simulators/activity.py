@@ -15,6 +15,7 @@ from simulators.errors import GraphSimulationError
 WEIGHT_BYTES = 1  # Loihi 2 stores weights in up to 8 bits (Intel's brief)
 STATE_BYTES = 12  # of an update: u and v, 24 bits each, read and written
 PER_STEP = ("spikes", "synops", "messages", "updates_active", "updates_idle")
+INPUT = "input"  # the sender of what the host sends in
 ENTERING = ("q", "k", "v", "valid", "coincidences")
 SUMMED = (*PER_STEP, "dense_macs", "accumulates", "macs", "bytes")
 
@@ -82,6 +83,8 @@ class NodeActivity:
             its ``u`` and ``v`` have 24 bits (Lava's ``fixed_pt`` LIF, lava-nc 0.10.0), each read and written.
             0 for ``ssa``, which keeps neither weights nor state. Messages on their way are counted by
             ``messages``, not here.
+        sources: of a synapse or attention node of a simulation, the nodes whose spikes enter it, ``input`` for what
+            the host sends; several where a residual sum enters.
         attention: of an attention node of a simulation, what entered it.
         per_step: the series over the T steps of each count in ``PER_STEP``, summed over samples; empty where
             the counts come from elsewhere than a simulation.
@@ -102,6 +105,7 @@ class NodeActivity:
     accumulates: int = 0
     macs: int = 0
     bytes: int = 0
+    sources: tuple[str, ...] = ()
     attention: AttentionCounts | None = None
     per_step: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 

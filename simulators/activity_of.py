@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.nir.graph import Attention, Neuron, TokenLinear
-from simulators.activity import STATE_BYTES, WEIGHT_BYTES, Activity, AttentionCounts, NodeActivity
+from simulators.activity import INPUT, STATE_BYTES, WEIGHT_BYTES, Activity, AttentionCounts, NodeActivity
 from simulators.labels import label
 from simulators.operations import Plan
 from simulators.tallies import Counts, Tallies, follows, is_graded
@@ -91,7 +92,7 @@ class _Reader:
                 synops = self.tallies.pairs[name] + self.units(name).sum(axis=1)
                 size = node.width * node.tokens
                 macs = 2 * size * self.runs
-                rest = {"dense_macs": macs, "accumulates": int(synops.sum()), "attention": self._entering(name, node)}
+                rest = {"dense_macs": macs, "accumulates": int(synops.sum()), **self._entering(name, node)}
                 return self._spiking(name, "attention", size, synops, **rest)
         return None
 
@@ -111,17 +112,31 @@ class _Reader:
             macs=macs,
             bytes=delivered * WEIGHT_BYTES,
             window=node.window,
+            sources=self._senders([source]),
         )
 
-    def _entering(self, name: str, node: Attention) -> AttentionCounts:
-        """What entered an attention; what of it met is tallied by the engine."""
-        parts = next(op.parts for op in self.plan.operations if op.name == name)
+    def _senders(self, signals: Iterable[str]) -> tuple[str, ...]:
+        """Labels of the nodes whose spikes make signals, through sums and packing."""
+        found: dict[str, None] = {}
+        for name in signals:
+            made = self.plan.by_name.get(name)
+            if name == self.plan.graph.input:
+                found[INPUT] = None
+            elif isinstance(self.plan.graph.nodes.get(name), Neuron | Attention):
+                found[label(name)] = None
+            elif made:
+                found |= dict.fromkeys(self._senders(made.reads))
+        return tuple(found)
+
+    def _entering(self, name: str, node: Attention) -> dict[str, Any]:
+        """What entered an attention and from where; what of it met is tallied by the engine."""
+        parts = self.plan.by_name[name].parts
         sent = [sum(int(self.units(piece.source)[:, piece.columns].sum()) for piece in part) for part in parts]
         q, k, v, valid = [*sent, 0][:4]
         met = int(self.tallies.pairs[name].sum())
-        return AttentionCounts(
-            node.kind, node.width, node.heads, node.tokens, node.threshold, q, k, v, valid, coincidences=met
-        )
+        sizes = (node.kind, node.width, node.heads, node.tokens, node.threshold)
+        counts = AttentionCounts(*sizes, q, k, v, valid, coincidences=met)
+        return {"attention": counts, "sources": self._senders(self.plan.by_name[name].reads)}
 
     def _spiking(self, name: str, kind: str, size: int, synops: Counts | None = None, **totals: Any) -> NodeActivity:
         """A node of ``size`` neurons: every one of them is updated in every step, active or idle."""
@@ -138,7 +153,7 @@ class _Reader:
         synops = self.tallies.pairs[name] + self.units(name).sum(axis=1)
         macs = 2 * node.width * node.tokens**2 * self.runs
         series = {"spikes": sent, "messages": sent, "synops": synops}
-        rest = {"dense_macs": macs, "accumulates": int(synops.sum()), "attention": self._entering(name, node)}
+        rest = {"dense_macs": macs, "accumulates": int(synops.sum()), **self._entering(name, node)}
         return self._counted(name, "attention", series, **rest)
 
     def _counted(self, name: str, kind: str, series: dict[str, Counts], **totals: Any) -> NodeActivity:

@@ -140,6 +140,16 @@ def test_what_enters_attention(counted) -> None:  # type: ignore[no-untyped-def]
             assert (node.valid, node.threshold) == (spikes["valid"][:, :, 0].sum(), s.attention_threshold)
 
 
+def test_who_sends(counted) -> None:  # type: ignore[no-untyped-def]
+    s, _, modes = counted
+    nodes = modes["token"]
+    attention = "attention.sum" if s.kind == "ssa" else "attention"
+    assert nodes["block0.q.weight"].sources == ("code",)
+    assert set(nodes["block1.q.weight"].sources) == {"code", "block0.o", "block0.fc2"}
+    assert {"block0.q", "block0.k", "block0.v"} <= set(nodes[f"block0.{attention}"].sources)
+    assert nodes["block0.fc2.weight"].sources == ("block0.fc1",)
+
+
 def ssa_operations(q: NDArray[np.bool_], k: NDArray[np.bool_], v: NDArray[np.bool_], heads: int) -> tuple[int, int]:
     """Score accumulations and score units delivered, one by one; and non-zero outputs."""
     operations = messages = 0
