@@ -31,6 +31,7 @@ class AttentionCounts:
         q, k, v, valid: spikes of the whole run that entered each part; ``valid`` is 0 for ``ssa``.
         coincidences: of ``sdsa``, pairs of a q and a k spike of one channel, token and step; of ``ssa``, of one
             channel and step at any two tokens, N^2 at the most.
+        gates: spikes that its body of gates would emit, see `simulators.tallies.Tallies`, over the whole run.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class AttentionCounts:
     v: int
     valid: int
     coincidences: int
+    gates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,4 +189,5 @@ def _attention_of(same: Sequence[NodeActivity]) -> AttentionCounts | None:
     if len(parts) < len(same):
         return None
     summed = {name: sum(getattr(part, name) for part in parts) for name in ENTERING}
-    return replace(parts[0], **summed)
+    gates = tuple(map(sum, zip(*(part.gates for part in parts), strict=True)))
+    return replace(parts[0], gates=gates, **summed)

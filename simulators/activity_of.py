@@ -135,7 +135,8 @@ class _Reader:
         q, k, v, valid = [*sent, 0][:4]
         met = int(self.tallies.pairs[name].sum())
         sizes = (node.kind, node.width, node.heads, node.tokens, node.threshold)
-        counts = AttentionCounts(*sizes, q, k, v, valid, coincidences=met)
+        gates = tuple(self.tallies.gates[name].sum(axis=0).tolist())
+        counts = AttentionCounts(*sizes, q, k, v, valid, coincidences=met, gates=gates)
         return {"attention": counts, "sources": self._senders(self.plan.by_name[name].reads)}
 
     def _spiking(self, name: str, kind: str, size: int, synops: Counts | None = None, **totals: Any) -> NodeActivity:

@@ -156,6 +156,7 @@ def test_ssa_of_more_tokens_than_a_byte_counts() -> None:
     spikes = np.random.default_rng(1).random((3, samples, steps, width, tokens)) < 0.95
     q, k, v = (np.ascontiguousarray(x.transpose(0, 3, 1, 2).reshape(-1, width)).astype(np.uint8) for x in spikes)
     out = np.zeros((samples * tokens * steps, width), np.int32)
+    gates = np.zeros((steps, 12), np.int64)
     units, nonzero, pairs = (
         np.zeros((steps, width), np.int64),
         np.zeros((steps, width), np.int64),
@@ -163,7 +164,7 @@ def test_ssa_of_more_tokens_than_a_byte_counts() -> None:
     )
     first = np.array([0, tokens, 2 * tokens])
     scratch = np.zeros((width, width // heads), np.uint32)
-    ssa(q.view(np.uint64), k.view(np.uint64), v, first, heads, scratch, steps, out, units, nonzero, pairs)
+    ssa(q.view(np.uint64), k.view(np.uint64), v, first, heads, scratch, steps, out, units, nonzero, pairs, gates)
     expected = ssa_sums(*(x.astype(np.int64) for x in spikes), heads)
     seen = out.reshape(samples, tokens, steps, width).transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(seen, expected)
@@ -171,3 +172,12 @@ def test_ssa_of_more_tokens_than_a_byte_counts() -> None:
     np.testing.assert_array_equal(nonzero, (expected != 0).sum(axis=(0, 3)))
     counts = spikes.sum(axis=-1, dtype=np.int64)
     np.testing.assert_array_equal(pairs, (counts[0] * counts[1]).sum(axis=(0, 2)))
+    depth = width // heads
+    split = spikes.reshape(3, samples, steps, heads, depth, tokens).astype(np.int64)
+    both = np.einsum("sthan,sthen->sthae", split[1], split[2])
+    bits = both[..., None] >> np.arange(9) & 1
+    np.testing.assert_array_equal(gates[:, 0], both.sum(axis=(0, 2, 3, 4)))
+    np.testing.assert_array_equal(gates[:, 1], (both != 0).sum(axis=(0, 2, 3, 4)))
+    sent = split[0].sum(axis=-1)
+    np.testing.assert_array_equal(gates[:, 2], np.einsum("stha,sthae->t", sent, both != 0))
+    np.testing.assert_array_equal(gates[:, 3:], np.einsum("stha,sthaeb->tb", sent, bits))

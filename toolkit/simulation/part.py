@@ -98,9 +98,13 @@ def activity_from(content: dict[str, Any]) -> Activity:
 
 def _node_from(content: dict[str, Any]) -> NodeActivity:
     per_step = {name: tuple(series) for name, series in content["per_step"].items()}
-    attention = AttentionCounts(**content["attention"]) if content["attention"] else None
+    attention = _attention_from(content["attention"]) if content["attention"] else None
     rest = {"per_step": per_step, "attention": attention, "sources": tuple(content["sources"])}
     return NodeActivity(**{**content, **rest})
+
+
+def _attention_from(content: dict[str, Any]) -> AttentionCounts:
+    return AttentionCounts(**{**content, "gates": tuple(content["gates"])})
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

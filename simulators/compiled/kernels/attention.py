@@ -14,7 +14,7 @@ from simulators.compiled.kernels.listing import COUNTS, GATHER, POSITIONS
 
 
 @kernel
-def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs):
+def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs, gates):
     """Integer sums Q (K^T V) per head (Spikformer, arXiv 2209.15425): rows added where a spike is, no product.
 
     Args:
@@ -25,6 +25,7 @@ def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs):
         out: (rows, D') integers; written.
         units: (T, D) int64; the sums are added. nonzero: (T, D) int64; counts of sums that are not zero.
         pairs: (T,) int64; coincidences that scores add up: sum over i, j, a of q[i, a] k[j, a].
+        gates: (T, 3 + bits) int64; see `simulators.tallies.Tallies`.
     """
     channels = uintp(units.shape[1])
     depth = channels // uintp(heads)
@@ -61,10 +62,31 @@ def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs):
                     nonzero[t, c] += out[r, c] != 0
             for c in range(channels):
                 pairs[t] += q_count[c] * k_count[c]
+                if k_count[c]:
+                    _count_gates(scratch[c], q_count[c], gates[t])
 
 
 @kernel
-def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
+def _count_gates(counts, sent, gates):
+    """One row of K^T V: its sum and what is not zero; that and its ones at each bit, once for each spike of q."""
+    together, entries = np.uint32(0), np.uint32(0)
+    for d in range(uintp(len(counts))):
+        together += counts[d]
+        entries += counts[d] != 0
+    gates[0] += together
+    gates[1] += entries
+    gates[2] += sent * entries
+    if not together or not sent:
+        return
+    for bit in range(uintp(len(gates) - 3)):
+        ones = np.uint32(0)
+        for d in range(uintp(len(counts))):
+            ones += (counts[d] >> bit) & 1
+        gates[bit + uintp(3)] += sent * ones
+
+
+@kernel
+def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs, gates):
     """Spikes ``[sum_n q AND k >= threshold] AND v AND valid`` (spike-driven, arXiv 2307.01694).
 
     Args:
@@ -73,6 +95,7 @@ def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
         steps: T.
         out: (rows, D') uint8; its first D columns are written, D being ``counts.shape[1]``.
         counts: (T, D) uint32; spikes are added. pairs: (T,) int64; coincidences of q and k.
+        gates: (T, 1) int64; open channels at valid tokens.
     """
     channels = uintp(counts.shape[1])
     gate, is_open = np.zeros(channels, np.uint16), np.zeros(channels, np.uint8)
@@ -80,6 +103,7 @@ def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
         begin, end = uintp(first[b]), uintp(first[b + uintp(1)])
         for t in range(uintp(steps)):
             gate[:] = 0
+            opened, sent = 0, 0
             for n in range(begin, end):
                 r = n * uintp(steps) + t
                 for c in range(channels):
@@ -87,10 +111,13 @@ def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
             for c in range(channels):
                 pairs[t] += gate[c]
                 is_open[c] = gate[c] >= threshold
+                opened += is_open[c]
             for n in range(begin, end):
                 r = n * uintp(steps) + t
                 is_valid = valid[r, uintp(0)]
+                sent += is_valid
                 for c in range(channels):
                     out[r, c] = is_open[c] & v[r, c] & is_valid
                 for c in range(channels):
                     counts[t, c] += out[r, c]
+            gates[t, 0] += opened * sent
