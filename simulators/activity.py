@@ -85,6 +85,8 @@ class NodeActivity:
             its ``u`` and ``v`` have 24 bits (Lava's ``fixed_pt`` LIF, lava-nc 0.10.0), each read and written.
             0 for ``ssa``, which keeps neither weights nor state. Messages on their way are counted by
             ``messages``, not here.
+        axons: of a synapse node, source neurons over all tokens that reach it over any weight, each once however
+            many layers of a residual sum send through it; 0 where not counted.
         sources: of a synapse or attention node of a simulation, the nodes whose spikes enter it, ``input`` for what
             the host sends; several where a residual sum enters.
         attention: of an attention node of a simulation, what entered it.
@@ -107,6 +109,7 @@ class NodeActivity:
     accumulates: int = 0
     macs: int = 0
     bytes: int = 0
+    axons: int = 0
     sources: tuple[str, ...] = ()
     attention: AttentionCounts | None = None
     per_step: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)

@@ -25,6 +25,7 @@ class Fan:
         entrances: columns in which a message stands once, see :func:`_entrances`.
         weights, synapses: as in :class:`NodeActivity`.
         targets: pairs of tokens that its taps connect.
+        axons: source neurons over all tokens that reach any output.
     """
 
     out: Counts
@@ -32,6 +33,7 @@ class Fan:
     weights: int
     synapses: int
     targets: int
+    axons: int
 
     @staticmethod
     def of(node: TokenLinear) -> Fan:
@@ -39,7 +41,9 @@ class Fan:
         taps = node.taps() != 0
         targets = [max(node.tokens - ahead, 0) for ahead in range(node.window)]  # tokens that have one so far ahead
         synapses = sum(int(tap.sum()) * n for tap, n in zip(taps, targets, strict=True))
-        return Fan(taps.sum(axis=1).ravel(), _entrances(taps), int(taps.sum()), synapses, sum(targets))
+        entrances, (_, _, channels) = _entrances(taps), taps.shape
+        axons = int(np.maximum(node.tokens - entrances // channels, 0).sum())  # none from before the nearest tap
+        return Fan(taps.sum(axis=1).ravel(), entrances, int(taps.sum()), synapses, sum(targets), axons)
 
 
 class ActivityReader:
@@ -112,6 +116,7 @@ class _Reader:
             macs=macs,
             bytes=delivered * WEIGHT_BYTES,
             window=node.window,
+            axons=fan.axons,
             sources=self._senders([source]),
         )
 

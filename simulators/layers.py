@@ -69,8 +69,8 @@ class Layer:
         return node.dense_macs / (self.runs * self.neurons) / (node.window * self._inside(node))
 
     def axons(self, node: NodeActivity) -> int:
-        """Input lists of one synapse node, one per source neuron; 0 for a readout, where unknown."""
-        return round((self.fan_in(node) or 0.0) * self.tokens)
+        """Input lists of one synapse node, one per source neuron; 0 where unknown."""
+        return node.axons or round((self.fan_in(node) or 0.0) * self.tokens)
 
     @cached_property
     def input_axons(self) -> int:

@@ -1,0 +1,37 @@
+"""What a chip runs in the place of an attention node.
+
+``gates`` are neurons with static weights, the body that every stock NIR reader runs (`exporters.nir.ssa`,
+`exporters.nir.sdsa`). ``product_neurons`` multiply two messages, as Loihi 2's microcode can; ``sdsa`` has no product
+and runs as gates there too. On any other chip the node stays what it is, and placement refuses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hw_profiles import Profile
+from simulators.activity import Activity, NodeActivity
+from simulators.deployment.gates import sdsa_gates, ssa_gates
+from simulators.deployment.products import ssa_products
+
+
+def deployed(activity: Activity, profile: Profile) -> Activity:
+    """The activity with its attention as this chip runs it; itself where nothing changes.
+
+    A node whose inputs were not counted (``NodeActivity.attention`` is None) stays, as one does that the chip has no
+    way to run: a simulation counts them.
+    """
+    if profile.attention not in ("gates", "product_neurons"):
+        return activity
+    runs = activity.samples * activity.steps
+    nodes: list[NodeActivity] = []
+    for node in activity.nodes:
+        nodes += _nodes(node, runs, profile.attention) if node.attention else [node]
+    return activity if len(nodes) == len(activity.nodes) else replace(activity, nodes=tuple(nodes))
+
+
+def _nodes(node: NodeActivity, runs: int, as_what: str) -> list[NodeActivity]:
+    assert node.attention is not None
+    if node.attention.kind == "sdsa":
+        return sdsa_gates(node, runs)
+    return ssa_products(node, runs) if as_what == "product_neurons" else ssa_gates(node, runs)
