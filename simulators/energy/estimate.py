@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hw_profiles import Constant, Interval, worst_grade
+from simulators.energy.sensitivity import Influence
 
 TERMS = ("synapse", "neuron", "routing", "memory", "static", "host_io")
 
@@ -40,6 +41,7 @@ class EnergyEstimate:
         grade: the weakest evidence used.
         synops_per_inference: over non-zero weights, attention apart; ``dense_synops_per_inference``
             if stored zeros are walked too.
+        sensitivity: which constants move the total, those first that could move it most.
     """
 
     profile: str
@@ -60,6 +62,7 @@ class EnergyEstimate:
     priced: Interval = field(default_factory=Interval)
     apart: dict[str, Interval] = field(default_factory=dict)
     placement: dict[str, object] = field(default_factory=dict)
+    sensitivity: tuple[Influence, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The ``energy`` entry of a report."""
@@ -82,6 +85,7 @@ class EnergyEstimate:
             "priced": self.priced.to_dict(),
             "apart": {term: value.to_dict() for term, value in self.apart.items()},
             "placement": self.placement,
+            "sensitivity": [influence.to_dict() for influence in self.sensitivity],
         }
 
 

@@ -1,35 +1,46 @@
 """Joules of one inference on a spiking chip, from activity, placement and a profile.
 
-E = events * e_synapse + updates * e_neuron + spikes * e_spike + messages * (e_message + hops)
-    + (static per chip * chips + static per core * cores) * seconds
-
-Active and idle updates are one quantity at two levels: low prices all updates idle, high all active,
-nominal the counted split. A profile whose per-operation figure is all-in is never added to static
-power, which is then reported apart. Terms without a price are listed; where one of them belongs to
-the total, the total is a lower bound.
+The sum of the charges of `simulators.energy.charges`. Active and idle updates are one quantity at two levels: low
+prices all updates idle, high all active, nominal the counted split. A profile whose per-operation figure is all-in is
+never added to static power, which is then reported apart. Terms without a price are listed; where one of them belongs
+to the total, the total is a lower bound.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hw_profiles import Constant, Interval, Profile
 from hw_profiles.interval import total
 from simulators.activity import Activity
-from simulators.energy.estimate import TERMS, EnergyEstimate, UnpricedTerm, grade_of
-from simulators.energy.latency import latency, valid, with_error
+from simulators.deployment import deployed
+from simulators.energy.charges import Charge, dynamic, static
+from simulators.energy.estimate import TERMS, EnergyEstimate, grade_of
+from simulators.energy.latency import latency, with_error
+from simulators.energy.sensitivity import influences
+from simulators.energy.unpriced import unpriced_terms
 from simulators.energy.workload import Workload, workload_of
 from simulators.layers import EstimateError
-from simulators.placement import Placement
-
-DYNAMIC = ("synapse", "neuron", "routing")
+from simulators.placement import Placement, place
 
 
-@dataclass(frozen=True)
-class _Priced:
-    terms: dict[str, Interval]
-    used: list[Constant]
-    covered: set[str]
+def estimate_on(
+    activity: Activity,
+    profile: Profile,
+    *,
+    step_seconds: float | Interval | None = None,
+    fill_steps: int = 0,
+    clock_hz: float | None = None,
+) -> EnergyEstimate:
+    """Energy, time and capacity of a run on a chip: attention as the chip runs it, placed, priced.
+
+    Args as for :func:`estimate`, which takes an activity and a placement that are ready.
+
+    Raises:
+        EstimateError: not a spiking chip, one without cores, a time, depth or clock below 0.
+    """
+    ready = deployed(activity, profile)
+    placement = place(ready, profile)
+    options = {"step_seconds": step_seconds, "fill_steps": fill_steps, "clock_hz": clock_hz}
+    return estimate(ready, placement, profile, **options)  # type: ignore[arg-type]
 
 
 def estimate(
@@ -39,32 +50,36 @@ def estimate(
     *,
     step_seconds: float | Interval | None = None,
     fill_steps: int = 0,
+    clock_hz: float | None = None,
 ) -> EnergyEstimate:
     """Energy, time and capacity of one inference on a spiking chip.
 
     Args:
-        activity: counts of a run.
+        activity: counts of a run, attention as the chip runs it (`simulators.deployment`).
         placement: of the same activity on the same profile.
         profile: a spiking chip.
         step_seconds: real wall time of a step where it is known (1 ms on a throttled system); without
             it static power meets only the lower bound of the profile's time model.
         fill_steps: steps beyond T until the last layer has seen the last step (the depth in delays).
+        clock_hz: of a clocked chip, where it does not run at the profile's frequency.
 
     Raises:
-        EstimateError: not a spiking chip, a placement of another profile, a time or depth below 0.
+        EstimateError: not a spiking chip, a placement of another profile, a time, depth or clock below 0.
     """
-    _check(placement, profile, step_seconds, fill_steps)
-    counts = workload_of(activity, placement, fill_steps)
-    time = latency(activity, placement, profile, fill_steps)
+    _check(placement, profile, step_seconds, fill_steps, clock_hz)
+    counts = workload_of(activity, placement, profile, fill_steps)
+    time = latency(activity, placement, profile, fill_steps, clock_hz)
     seconds = time.seconds if step_seconds is None else _wall_time(step_seconds) * counts.steps
-    priced = _dynamic(counts, placement, profile)
-    static, static_used = _static(placement, profile, seconds)
-    all_in = profile.basis == "all_in"
-    used = [*priced.used, *static_used, *(time.used if step_seconds is None else ())]
-    parts = list(priced.terms.values()) + ([static] if static_used and not all_in else [])
-    unpriced, missing = _unpriced(counts, profile, priced)
-    summed = total(parts)
+    operations, standing = dynamic(counts, placement, profile), static(placement, profile, seconds, clock_hz)
+    apart = profile.basis == "all_in" and not profile.get("running_chip")
+    charges = operations + ([] if apart else standing)
+    error = profile.get("energy_error")
+    terms = _terms(operations, error) | ({} if apart or not standing else {"static": _sum(standing, seconds)})
+    unpriced, missing = unpriced_terms(counts, profile, charges)
+    summed = total(terms.values())
     joules = summed.lower_bound(f"lower bound: no public price for {', '.join(missing)}") if missing else summed
+    used = [constant for item in [*operations, *standing] for constant in item.constants]
+    used += [*(time.used if step_seconds is None else ()), *([error] if error else [])]
     return EnergyEstimate(
         profile=profile.name,
         kind="chip",
@@ -74,7 +89,7 @@ def estimate(
         cores=placement.cores,
         chips=placement.chips,
         fits=placement.fits,
-        breakdown=_breakdown(priced, static, all_in),
+        breakdown=_breakdown(terms, charges, apart and bool(standing)),
         unpriced=unpriced,
         spikes_per_inference=counts.spikes,
         synops_per_inference=counts.synops,
@@ -82,17 +97,24 @@ def estimate(
         note=_note(profile, placement, counts),
         dense_synops_per_inference=counts.walked,
         priced=summed,
-        apart={"static": static} if all_in and static_used else {},
+        apart={"static": _sum(standing, seconds)} if apart and standing else {},
         placement={
             "binding": placement.binding,
             "utilisation": placement.utilisation,
             "unplaced": [{"layer": name, "reason": reason} for name, reason in placement.unplaced],
             "advice": placement.advice,
         },
+        sensitivity=influences(charges, error),
     )
 
 
-def _check(placement: Placement, profile: Profile, step_seconds: float | Interval | None, fill_steps: int) -> None:
+def _check(
+    placement: Placement,
+    profile: Profile,
+    step_seconds: float | Interval | None,
+    fill_steps: int,
+    clock_hz: float | None,
+) -> None:
     if profile.model != "spiking":
         raise EstimateError(f"profile {profile.name}: no spiking chip; use the functions of simulators.baselines")
     if placement.profile != profile.name:
@@ -101,109 +123,57 @@ def _check(placement: Placement, profile: Profile, step_seconds: float | Interva
         raise EstimateError(f"step_seconds {step_seconds}: must be above 0; give the wall time of a step in seconds")
     if fill_steps < 0:
         raise EstimateError(f"fill_steps {fill_steps}: must be at least 0; give the depth in delays")
+    if clock_hz is not None and not clock_hz > 0:
+        raise EstimateError(f"clock_hz {clock_hz}: must be above 0; give the clock in hertz")
 
 
 def _wall_time(step_seconds: float | Interval) -> Interval:
     return step_seconds if isinstance(step_seconds, Interval) else Interval.point(float(step_seconds))
 
 
-def _dynamic(counts: Workload, placement: Placement, profile: Profile) -> _Priced:
-    """Terms of the operations, each with the claimed error of the model where there is one."""
-    chips = placement.chips
-    found: dict[str, list[tuple[Constant, Interval]]] = {term: [] for term in DYNAMIC}
-    if event := profile.get("synaptic_event"):
-        walked = counts.walked if profile.synapse_format == "dense" else counts.synops
-        found["synapse"].append((event, valid(event, chips) * walked))
-    found["neuron"] += _updates(counts, profile)
-    if spike := profile.get("neuron_spike"):
-        found["neuron"].append((spike, valid(spike, chips) * counts.neuron_spikes))
-    if message := profile.get("message"):
-        found["routing"] += [(message, valid(message, chips).times(counts.messages)), *_hops(counts, profile)]
-    error = profile.get("energy_error")
-    terms = {term: total(value for _, value in pairs) for term, pairs in found.items() if pairs}
-    used = [constant for pairs in found.values() for constant, _ in pairs]
-    if error is not None:
-        terms, used = {term: with_error(value, error) for term, value in terms.items()}, [*used, error]
-    covered = {term for constant in used for term in constant.covers}
-    return _Priced(terms, used, covered)
+def _terms(charges: list[Charge], error: Constant | None) -> dict[str, Interval]:
+    """Sums by term, moved out by the claimed error of the model where there is one."""
+    names = dict.fromkeys(charge.term for charge in charges)
+    sums = {term: total(charge.joules for charge in charges if charge.term == term) for term in names}
+    return sums if error is None else {term: with_error(value, error) for term, value in sums.items()}
 
 
-def _updates(counts: Workload, profile: Profile) -> list[tuple[Constant, Interval]]:
-    active, idle = profile.get("neuron_update_active"), profile.get("neuron_update_idle")
-    if active is None or idle is None:
-        return []
-    updates = counts.updates_active + counts.updates_idle
-    split = active.value * counts.updates_active + idle.value * counts.updates_idle
-    low, high = idle.value * updates, active.value * updates
-    return [(active, Interval(low.low, split.nominal, high.high, split.reason)), (idle, Interval.point(0.0))]
+def _sum(standing: list[Charge], seconds: Interval) -> Interval:
+    """Static energy; where a side is missing, for the reasons of power and time."""
+    summed = total(charge.joules for charge in standing)
+    power = [constant.value.reason for charge in standing for constant in charge.constants]
+    reasons = dict.fromkeys(text for text in (*power, seconds.reason) if text)
+    return Interval.of(summed.sides, "; ".join(reasons))
 
 
-def _hops(counts: Workload, profile: Profile) -> list[tuple[Constant, Interval]]:
-    """Hops on a mesh of a columns by b rows: none at least, corner to corner at most.
-
-    Nominal is the mean distance of two tiles drawn at random, (n^2 - 1) / (3 n) per axis.
-    """
-    pairs = []
-    for name, axis in (("hop_horizontal", "mesh_columns"), ("hop_vertical", "mesh_rows")):
-        constant, tiles = profile.get(name), profile.limit(axis)
-        if constant and tiles:
-            distance = Interval(0.0, (tiles**2 - 1) / (3 * tiles), tiles - 1)
-            pairs.append((constant, constant.value.times(distance).times(counts.messages)))
-    return pairs
-
-
-def _static(placement: Placement, profile: Profile, seconds: Interval) -> tuple[Interval, list[Constant]]:
-    """(base per chip * chips + rate per core * cores) * time, over every chip powered."""
-    chip, core = profile.get("static_chip"), profile.get("static_core")
-    parts = [(chip, placement.chips), (core, placement.cores)]
-    used = [(constant, number) for constant, number in parts if constant is not None]
-    if not used:
-        return Interval(reason="no public static power"), []
-    power = total(constant.value * number for constant, number in used)
-    value = power.times(seconds)
-    reason = "; ".join(dict.fromkeys(text for text in (power.reason, seconds.reason) if text))
-    return Interval.of(value.sides, reason), [constant for constant, _ in used]
-
-
-def _unpriced(counts: Workload, profile: Profile, priced: _Priced) -> tuple[tuple[UnpricedTerm, ...], list[str]]:
-    """All terms without a price that occur, and the names of those that the total should contain."""
-    found, missing = [], []
-    for entry in profile.unpriced:
-        count = counts.named[entry.count]
-        if count:
-            found.append(UnpricedTerm(entry.term, count, entry.reason))
-            missing += [entry.term] if entry.scope == "core" else []
-    for term, count in (("synapse", counts.synops), ("neuron", counts.updates_active + counts.updates_idle)):
-        if count and term not in priced.terms and term not in priced.covered:
-            found.append(UnpricedTerm(term, count, "no figure in the profile"))
-            missing.append(term)
-    if counts.readouts:
-        reason = f"accumulators of {', '.join(counts.readouts)} feed no neuron and are not counted"
-        found.append(UnpricedTerm("readout accumulators", None, reason))
-    return tuple(found), missing
-
-
-def _breakdown(priced: _Priced, static: Interval, all_in: bool) -> dict[str, Interval]:
+def _breakdown(terms: dict[str, Interval], charges: list[Charge], apart: bool) -> dict[str, Interval]:
+    covered = {term for charge in charges for constant in charge.constants for term in constant.covers}
     breakdown = {}
     for term in TERMS:
-        if term in priced.terms:
-            breakdown[term] = priced.terms[term]
-        elif term in priced.covered:
-            breakdown[term] = Interval(reason="contained in the figure per synaptic event")
-        elif term == "static":
-            apart = "beside an all-in figure it is not added; see apart"
-            breakdown[term] = Interval(reason=apart) if all_in else static
+        if term in terms:
+            breakdown[term] = terms[term]
+        elif term in covered:
+            breakdown[term] = Interval(reason="contained in another figure, see covers in the profile")
+        elif term == "static" and apart:
+            breakdown[term] = Interval(reason="beside an all-in figure it is not added; see apart")
         else:
-            breakdown[term] = Interval(reason="no public price")
+            breakdown[term] = Interval(reason="no public static power" if term == "static" else "no public price")
     return breakdown
 
 
 def _basis(profile: Profile, joules: Interval) -> str:
-    event = profile.get("synaptic_event")
-    words = ["all_in (dynamic)" if profile.basis == "all_in" else profile.basis]
-    words += ["inferred"] if event is not None and event.inferred else []
-    words += ["lower bound"] if joules.nominal is None and joules.high is None else []
+    per_event = profile.get("synaptic_event") or profile.get("network_step")
+    words = [_accounting(profile)]
+    words += ["inferred"] if per_event is not None and per_event.inferred else []
+    words += ["lower bound"] if joules.low is not None and joules.nominal is None and joules.high is None else []
     return ", ".join(words)
+
+
+def _accounting(profile: Profile) -> str:
+    if profile.basis != "all_in":
+        return profile.basis
+    covers_static = any("static" in constant.covers for constant in profile.constants.values())
+    return "all_in" if profile.get("running_chip") or covers_static else "all_in (dynamic)"
 
 
 def _note(profile: Profile, placement: Placement, counts: Workload) -> str:
