@@ -12,6 +12,7 @@ is charged by that instead; both are all-in figures and stand under ``synapse`` 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hw_profiles import Constant, Interval, Profile
@@ -20,6 +21,8 @@ from simulators.energy.workload import Workload
 from simulators.placement import Placement
 
 ENCODED = {"dense": "synaptic_event", "sparse": "synaptic_event_sparse", "shared": "synaptic_event_shared"}
+OPERATIONS = ("synapse", "neuron", "routing", "memory")
+WHOLE = {"network_step": OPERATIONS, "running_chip": (*OPERATIONS, "static", "host_io")}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class Charge:
     def name(self) -> str:
         """Of the constant, both where a quantity has two levels."""
         return " and ".join(constant.name for constant in self.constants)
+
+
+def covered(charges: Iterable[Charge]) -> set[str]:
+    """Terms that lie within the figures used: as their profile says, and by what the figure is."""
+    constants = [constant for item in charges for constant in item.constants]
+    return {term for c in constants for term in (*c.covers, *WHOLE.get(c.name, ()))}
 
 
 def charge(term: str, constant: Constant, amount: Interval | float, chips: int = 1) -> Charge:

@@ -12,7 +12,7 @@ from hw_profiles import Constant, Interval, Profile
 from hw_profiles.interval import total
 from simulators.activity import Activity
 from simulators.deployment import deployed
-from simulators.energy.charges import Charge, dynamic, static
+from simulators.energy.charges import Charge, covered, dynamic, static
 from simulators.energy.estimate import TERMS, EnergyEstimate, grade_of
 from simulators.energy.latency import latency, with_error
 from simulators.energy.sensitivity import influences
@@ -147,12 +147,11 @@ def _sum(standing: list[Charge], seconds: Interval) -> Interval:
 
 
 def _breakdown(terms: dict[str, Interval], charges: list[Charge], apart: bool) -> dict[str, Interval]:
-    covered = {term for charge in charges for constant in charge.constants for term in constant.covers}
-    breakdown = {}
+    within, breakdown = covered(charges), {}
     for term in TERMS:
         if term in terms:
             breakdown[term] = terms[term]
-        elif term in covered:
+        elif term in within:
             breakdown[term] = Interval(reason="contained in another figure, see covers in the profile")
         elif term == "static" and apart:
             breakdown[term] = Interval(reason="beside an all-in figure it is not added; see apart")
