@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
-from simulators.activity import Activity, NodeActivity
+from simulators.activity import SUMMED, Activity, NodeActivity
+from simulators.once import once
+
+NUMBERS = ("neurons", "weights", "synapses", *SUMMED)
 
 
 class EstimateError(ValueError):
@@ -97,6 +100,7 @@ class Layer:
         return node.dense_macs / (self.runs * self.tokens * self._inside(node))
 
 
+@once
 def layers_of(activity: Activity) -> list[Layer]:
     """Layers in topological order. Raises EstimateError for counts that cannot be."""
     _check(activity)
@@ -124,6 +128,6 @@ def _check(activity: Activity) -> None:
             raise EstimateError(
                 f"activity node {node.name}: kind {node.kind!r} is unknown; use neuron, synapse, attention"
             )
-        for name, value in vars(node).items():
-            if isinstance(value, int) and value < 0:
+        for name in NUMBERS:
+            if (value := getattr(node, name)) < 0:
                 raise EstimateError(f"activity node {node.name}: {name} {value} is negative; count the run again")

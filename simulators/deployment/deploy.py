@@ -13,6 +13,9 @@ from hw_profiles import Profile
 from simulators.activity import Activity, NodeActivity
 from simulators.deployment.gates import sdsa_gates, ssa_gates
 from simulators.deployment.products import ssa_products
+from simulators.once import once
+
+WAYS = ("gates", "product_neurons")
 
 
 def deployed(activity: Activity, profile: Profile) -> Activity:
@@ -21,12 +24,15 @@ def deployed(activity: Activity, profile: Profile) -> Activity:
     A node whose inputs were not counted (``NodeActivity.attention`` is None) stays, as one does that the chip has no
     way to run: a simulation counts them.
     """
-    if profile.attention not in ("gates", "product_neurons"):
-        return activity
+    return _deployed(activity, profile.attention) if profile.attention in WAYS else activity
+
+
+@once
+def _deployed(activity: Activity, way: str) -> Activity:
     runs = activity.samples * activity.steps
     nodes: list[NodeActivity] = []
     for node in activity.nodes:
-        nodes += _nodes(node, runs, profile.attention) if node.attention else [node]
+        nodes += _nodes(node, runs, way) if node.attention else [node]
     return activity if len(nodes) == len(activity.nodes) else replace(activity, nodes=tuple(nodes))
 
 

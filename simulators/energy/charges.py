@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 from hw_profiles import Constant, Interval, Profile
 from simulators.energy.latency import valid
+from simulators.energy.spread import ENCODED
 from simulators.energy.workload import Workload
 from simulators.placement import Placement
 
-ENCODED = {"dense": "synaptic_event", "sparse": "synaptic_event_sparse", "shared": "synaptic_event_shared"}
 OPERATIONS = ("synapse", "neuron", "routing", "memory")
 WHOLE = {"network_step": OPERATIONS, "running_chip": (*OPERATIONS, "static", "host_io")}
 

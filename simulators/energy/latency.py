@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_profiles import Constant, Interval, Profile
-from simulators.activity import Activity, NodeActivity
-from simulators.layers import Layer, layers_of
-from simulators.placement import LayerPlacement, Placement, cores_per_spike
+from simulators.activity import Activity
+from simulators.energy.loads import Loads, Table, loads_of
+from simulators.energy.spread import ENCODED, encoding_of, spread_of
+from simulators.placement import LayerPlacement, Placement
 
 MISSING = "lower bound: spike injection, congestion, host and throttling are not in it"
-LOADS = ("synaptic_event", "neuron_update_active", "neuron_update_idle", "neuron_spike", "message")
-ENCODED = {"dense": "synaptic_event", "sparse": "synaptic_event_sparse", "shared": "synaptic_event_shared"}
-Series = NDArray[np.float64]  # (T,)
+FIELDS = {"neuron_update_active": "active", "neuron_update_idle": "idle", "neuron_spike": "spikes"}
 
 
 @dataclass(frozen=True)
@@ -97,76 +96,48 @@ def _busiest(
     activity: Activity, placement: Placement, profile: Profile, fill_steps: int
 ) -> tuple[Interval, tuple[Constant, ...]]:
     """Of each step the busiest core, summed over the steps; a step that fills the pipe updates idle neurons only."""
+    loads = loads_of(activity)
     placed = {layer.name: layer for layer in placement.layers}
-    used: dict[str, Constant] = {}
-    steps, fills = [], []
-    for layer in layers_of(activity):
-        own = placed.get(layer.name)
-        if own is None or layer.attention is not None or not own.cores:
-            continue
-        loads = _loads(layer, profile, own, activity.steps)
-        costs = [(constant, load) for name, load in loads.items() if (constant := _time(profile, own, name))]
-        used |= {constant.name: constant for constant, _ in costs}
-        share = 1.0 / (activity.samples * own.cores)
-        steps.append([_side(costs, side) * share for side in range(3)])
-        idle = profile.get("neuron_update_idle_time")
-        fills.append([_known(idle, side) * layer.neurons / own.cores for side in range(3)])
-    if not steps:
+    own = [placed.get(layer.name) if layer.attention is None else None for layer in loads.layers]
+    cores = np.array([placed.cores if placed else 0 for placed in own])
+    asked = _asked(loads, own, profile)
+    if not asked or not cores.any():
         return Interval.point(0.0), ()
-    per_step = np.array(steps)  # (layers, 3, T); a side that is not public is NaN
-    total = _maximum(per_step).sum(axis=1) + _maximum(np.array(fills)) * fill_steps
-    reason = next((c.value.reason for c in used.values() if not c.value.complete), "")
-    return Interval.of((None if np.isnan(side) else float(side) for side in total), reason), tuple(used.values())
+    share = np.divide(1.0, cores * activity.samples, out=np.zeros(len(cores)), where=cores > 0)[:, None]
+    sides = []
+    for side in range(3):
+        per_step = sum(_cost(constant, load, side) for constant, load in asked) * share
+        sides.append(per_step.max(axis=0).sum() + fill_steps * _idle(profile, loads, cores, side))
+    used = tuple(constant for constant, _ in asked)
+    reason = next((c.value.reason for c in used if not c.value.complete), "")
+    return Interval.of((None if np.isnan(side) else float(side) for side in sides), reason), used
 
 
-def _maximum(values: Series) -> Series:
-    """Over the layers; the low side of those that have one, another side only where all have it."""
-    low = np.nanmax(np.where(np.isnan(values[:, 0]), 0.0, values[:, 0]), axis=0)
-    return np.stack([low, *(values[:, side].max(axis=0) for side in (1, 2))])
+def _asked(loads: Loads, own: list[LayerPlacement | None], profile: Profile) -> list[tuple[Constant, Table]]:
+    """Each constant of time with what it is charged for, (L, T)."""
+    found = {f"{name}_time": getattr(loads, field) for name, field in FIELDS.items()}
+    encodings = np.array([encoding_of(placed, profile) for placed in own])
+    for encoding in dict.fromkeys(encodings.tolist()):
+        name = f"{ENCODED[encoding]}_time"
+        name = name if profile.get(name) else "synaptic_event_time"
+        events = np.where((encodings == encoding)[:, None], loads.walked if encoding == "dense" else loads.events, 0.0)
+        found[name] = found.get(name, 0.0) + events
+    found["message_time"] = sum(spread_of(loads, own, window) * table for window, table in loads.messages.items())
+    return [(constant, table) for name, table in found.items() if (constant := profile.get(name))]
 
 
-def _side(costs: list[tuple[Constant, Series]], side: int) -> Series:
-    total = 0.0 * costs[0][1] if costs else np.zeros(1)
-    for constant, load in costs:
-        known = _known(constant, side)
-        total = total + (
-            np.zeros_like(load) if side == 0 and np.isnan(known) else np.where(load > 0, known * load, 0.0)
-        )
-    return total
+def _cost(constant: Constant, load: Table, side: int) -> Table:
+    """Seconds; a low side that is not public adds nothing, another one makes what needs it unknown."""
+    known = constant.value.sides[side]
+    if known is None:
+        return np.where(load > 0, 0.0 if side == 0 else np.nan, 0.0)
+    return known * load
 
 
-def _known(constant: Constant | None, side: int) -> float:
-    if constant is None:
-        return 0.0
-    value = constant.value.sides[side]
-    return float("nan") if value is None else value
-
-
-def _time(profile: Profile, own: LayerPlacement, load: str) -> Constant | None:
-    if load == "synaptic_event":
-        encoding = getattr(own, "encoding", "") or profile.synapse_format
-        return profile.get(f"{ENCODED[encoding]}_time") or profile.get("synaptic_event_time")
-    return profile.get(f"{load}_time")
-
-
-def _loads(layer: Layer, profile: Profile, own: LayerPlacement, steps: int) -> dict[str, Series]:
-    """What a layer asks of its cores, step by step, over all samples."""
-    dense = (getattr(own, "encoding", "") or profile.synapse_format) == "dense"
-    loads = {name: np.zeros(steps) for name in LOADS}
-    for node in layer.synapses:
-        walked = layer.walked(node) / node.synops if dense and node.synops else 1.0
-        loads["synaptic_event"] += walked * _series(node, "synops", float(node.synops), steps)
-        spread = cores_per_spike(own, layer.tokens, node.window)
-        arriving = float(node.messages) if node.messages else layer.spikes_in(node) or 0.0
-        loads["message"] += spread * _series(node, "messages", arriving, steps)
-    if neuron := layer.neuron:
-        loads["neuron_update_active"] += _series(neuron, "updates_active", float(neuron.updates_active), steps)
-        loads["neuron_update_idle"] += _series(neuron, "updates_idle", float(neuron.updates_idle), steps)
-        loads["neuron_spike"] += _series(neuron, "spikes", float(neuron.spikes), steps)
-    return loads
-
-
-def _series(node: NodeActivity, name: str, total: float, steps: int) -> Series:
-    """A count over the steps; spread evenly where only its total is known."""
-    known = node.per_step.get(name)
-    return np.array(known, dtype=np.float64) if known and sum(known) == total else np.full(steps, total / steps)
+def _idle(profile: Profile, loads: Loads, cores: NDArray[np.int64], side: int) -> float:
+    """Seconds of a step in which nothing arrives."""
+    constant = profile.get("neuron_update_idle_time")
+    known = constant.value.sides[side] if constant else 0.0
+    neurons = np.array([layer.neurons for layer in loads.layers])
+    busiest = np.divide(neurons, cores, out=np.zeros(len(cores)), where=cores > 0).max()
+    return float("nan") if known is None else float(known * busiest)

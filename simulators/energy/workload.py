@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from hw_profiles import Interval, Profile
-from simulators.activity import Activity, NodeActivity
-from simulators.layers import Layer, layers_of
-from simulators.placement import LayerPlacement, Placement, cores_per_spike
+from simulators.activity import Activity
+from simulators.energy.loads import Loads, loads_of
+from simulators.energy.spread import encoding_of, spread_of
+from simulators.placement import LayerPlacement, Placement
 
 
 @dataclass(frozen=True)
@@ -46,73 +47,57 @@ class Workload:
 
 def workload_of(activity: Activity, placement: Placement, profile: Profile, fill_steps: int) -> Workload:
     """Workload per inference; ``fill_steps`` further steps update every neuron once more, idle."""
-    layers, samples = layers_of(activity), activity.samples
-    neurons = sum(layer.neurons for layer in layers)
-    synapses = [(layer, node) for layer in layers for node in layer.synapses]
-    messages = _messages(layers, placement) * (1.0 / samples)
+    loads, samples = loads_of(activity), activity.samples
+    neurons = sum(layer.neurons for layer in loads.layers)
+    messages = _messages(loads, placement) * (1.0 / samples)
     crossing = messages if placement.chips > 1 else Interval.point(0.0)
-    populations = [layer.neuron for layer in layers if layer.neuron]
-    attention = [layer.attention for layer in layers if layer.attention]
-    synops = sum(node.synops for _, node in synapses) / samples
+    attention = [layer.attention for layer in loads.layers if layer.attention]
+    synops = float(loads.events.sum()) / samples
     return Workload(
         steps=activity.steps + fill_steps,
         neurons=neurons,
         spikes=activity.spikes_per_inference,
-        neuron_spikes=sum(node.spikes for node in populations) / samples,
+        neuron_spikes=float(loads.spikes.sum()) / samples,
         synops=synops,
-        walked=sum(layer.walked(node) for layer, node in synapses) / samples,
-        events=_events(layers, placement, profile, samples),
-        updates_active=sum(node.updates_active for node in populations) / samples,
-        updates_idle=sum(node.updates_idle for node in populations) / samples + neurons * fill_steps,
+        walked=float(loads.walked.sum()) / samples,
+        events=_events(loads, placement, profile, samples),
+        updates_active=float(loads.active.sum()) / samples,
+        updates_idle=float(loads.idle.sum()) / samples + neurons * fill_steps,
         messages=messages,
         hops=(_hops(messages, profile, "mesh_columns"), _hops(messages, profile, "mesh_rows")),
         crossing=crossing,
         named={
             "steps": float(activity.steps + fill_steps),
             "neurons": float(neurons),
-            "synapses": float(sum(node.synapses for _, node in synapses)),
+            "synapses": float(sum(node.synapses for layer in loads.layers for node in layer.synapses)),
             "synops": synops,
             "injected_spikes": activity.input_spikes / samples,
             "host_lookups": activity.host_lookups / samples,
             "attention": sum(node.synops or node.dense_macs for node in attention) / samples,
             "messages_between_chips": crossing.high or 0.0,
         },
-        readouts=tuple(layer.name for layer in layers if layer.synapses and not layer.neuron),
+        readouts=tuple(layer.name for layer in loads.layers if layer.synapses and not layer.neuron),
     )
 
 
-def encoding_of(placed: LayerPlacement | None, profile: Profile) -> str:
-    """How a layer's synapses are stored: as placed, else as the chip does."""
-    return getattr(placed, "encoding", "") or profile.synapse_format
-
-
-def messages_into(layer: Layer, node: NodeActivity) -> float | None:
-    """Spike messages of the whole run that enter a synapse node, as counted, else from its events."""
-    return float(node.messages) if node.messages else layer.spikes_in(node)
-
-
-def _events(layers: list[Layer], placement: Placement, profile: Profile, samples: int) -> dict[str, float]:
+def _placed(loads: Loads, placement: Placement) -> list[LayerPlacement | None]:
     placed = {layer.name: layer for layer in placement.layers}
+    return [placed.get(layer.name) for layer in loads.layers]
+
+
+def _events(loads: Loads, placement: Placement, profile: Profile, samples: int) -> dict[str, float]:
     found: Counter[str] = Counter()
-    for layer in layers:
-        encoding = encoding_of(placed.get(layer.name), profile)
-        for node in layer.synapses:
-            found[encoding] += layer.walked(node) if encoding == "dense" else node.synops  # type: ignore[assignment]
-    return {encoding: events / samples for encoding, events in found.items()}
+    for row, own in enumerate(_placed(loads, placement)):
+        encoding = encoding_of(own, profile)
+        found[encoding] += (loads.walked if encoding == "dense" else loads.events)[row].sum()
+    return {encoding: float(events) / samples for encoding, events in found.items()}
 
 
-def _messages(layers: list[Layer], placement: Placement) -> Interval:
-    placed = {layer.name: layer for layer in placement.layers}
-    low = nominal = high = 0.0
-    for layer in layers:
-        own = placed.get(layer.name)
-        for node in layer.synapses:
-            spread = cores_per_spike(own, layer.tokens, node.window) if own else 1
-            spikes = messages_into(layer, node)
-            low += spikes or 0.0
-            nominal += (spikes or 0.0) * spread
-            high += node.synops if spikes is None else spikes * spread
-    return Interval(low, nominal, high)
+def _messages(loads: Loads, placement: Placement) -> Interval:
+    own = _placed(loads, placement)
+    low = sum(float(table.sum()) for table in loads.messages.values())
+    spread = sum(float((spread_of(loads, own, window) * table).sum()) for window, table in loads.messages.items())
+    return Interval(low, spread, spread + float(loads.unknown.sum()))
 
 
 def _hops(messages: Interval, profile: Profile, axis: str) -> Interval | None:
