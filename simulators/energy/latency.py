@@ -9,6 +9,7 @@ the steps, each step has its own busiest core.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from simulators.energy.spread import ENCODED, encoding_of, spread_of
 from simulators.placement import LayerPlacement, Placement
 
 MISSING = "lower bound: spike injection, congestion, host and throttling are not in it"
+WITHIN_95 = 1.96 * sqrt(pi / 2)  # mean absolute errors
 FIELDS = {"neuron_update_active": "active", "neuron_update_idle": "idle", "neuron_spike": "spikes"}
 
 
@@ -67,8 +69,12 @@ def valid(constant: Constant, chips: int) -> Interval:
 
 
 def with_error(value: Interval, error: Constant) -> Interval:
-    """Low and high moved out by the claimed error of a model."""
-    share = error.value.nominal or 0.0
+    """Low and high moved out to where 95 % of a fitted model's errors lie.
+
+    What models claim is a mean absolute error, beyond which every other case or so lies. Errors that are normal around
+    zero have it at sigma sqrt(2 / pi), and 95 % of them within 1.96 sigma.
+    """
+    share = min(WITHIN_95 * (error.value.nominal or 0.0), 1.0)
     low = None if value.low is None else value.low * (1 - share)
     return Interval(low, value.nominal, None if value.high is None else value.high * (1 + share), value.reason)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hw_profiles import Constant, Interval
 from simulators.energy.charges import Charge
+from simulators.energy.latency import with_error
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Influence:
 def influences(charges: Sequence[Charge], error: Constant | None = None) -> tuple[Influence, ...]:
     """Largest movement first; those without a bound on both sides stand before them, largest share first.
 
-    ``error`` is the claimed error of a fitted model, which moves all its terms together.
+    ``error`` is the claimed error of a fitted model, which moves all its terms together (`with_error`).
     """
     by_nominal = all(charge.joules.nominal is not None for charge in charges)
     sizes = [_size(charge.joules, by_nominal) for charge in charges]
@@ -64,7 +65,5 @@ def _moves(joules: Interval) -> float | None:
 
 def _of_error(found: Sequence[Influence], error: Constant) -> Influence:
     dynamic = [i for i in found if i.term != "static"]
-    share = error.value.nominal or 0.0
-    joules = sum(i.joules.nominal or 0.0 for i in dynamic)
-    sides = Interval(joules * (1 - share), joules, joules * (1 + share))
-    return Influence(error.name, "all but static", sides, 2 * share * joules, sum(i.share for i in dynamic))
+    sides = with_error(Interval.point(sum(i.joules.nominal or 0.0 for i in dynamic)), error)
+    return Influence(error.name, "all but static", sides, _moves(sides), sum(i.share for i in dynamic))

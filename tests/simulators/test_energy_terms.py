@@ -154,7 +154,7 @@ def test_the_sides_of_the_sensitivity_add_up_to_the_total() -> None:
     assert sum(i.share for i in plain) == pytest.approx(1.0)
     (error,) = [i for i in found.sensitivity if i.constant == "energy_error"]
     of_operations = sum(i.joules.nominal or 0 for i in plain if i.term != "static")
-    assert error.moves == pytest.approx(2 * 0.117 * of_operations)
+    assert error.moves == pytest.approx(2 * 0.117 * 2.4565 * of_operations, rel=1e-4)
 
 
 def total_of(name: str) -> EnergyEstimate:
