@@ -27,6 +27,17 @@ def deployed(activity: Activity, profile: Profile) -> Activity:
     return _deployed(activity, profile.attention) if profile.attention in WAYS else activity
 
 
+def described(activity: Activity, ready: Activity, profile: Profile) -> str:
+    """In words, as what a chip runs the attention of an activity; empty where it has none."""
+    if not any(node.kind == "attention" for node in activity.nodes):
+        return ""
+    if any(node.kind == "attention" for node in ready.nodes):
+        return "refused: synapses hold static weights, and the chip has no neurons for it"
+    added = sum(node.neurons for node in ready.nodes) - sum(n.neurons for n in activity.nodes)
+    products = any(node.name.endswith(".k_times_v") for node in ready.nodes)
+    return f"runs on {added:,} more neurons: {'product neurons and their sums' if products else 'threshold gates'}"
+
+
 @once
 def _deployed(activity: Activity, way: str) -> Activity:
     runs = activity.samples * activity.steps

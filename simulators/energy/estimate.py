@@ -41,6 +41,7 @@ class EnergyEstimate:
         grade: the weakest evidence used.
         synops_per_inference: over non-zero weights, attention apart; ``dense_synops_per_inference``
             if stored zeros are walked too.
+        attention: as what the chip runs it, in words; empty where the network has none.
         sensitivity: which constants move the total, those first that could move it most.
     """
 
@@ -62,6 +63,7 @@ class EnergyEstimate:
     priced: Interval = field(default_factory=Interval)
     apart: dict[str, Interval] = field(default_factory=dict)
     placement: dict[str, object] = field(default_factory=dict)
+    attention: str = ""
     sensitivity: tuple[Influence, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
@@ -85,6 +87,7 @@ class EnergyEstimate:
             "priced": self.priced.to_dict(),
             "apart": {term: value.to_dict() for term, value in self.apart.items()},
             "placement": self.placement,
+            "attention": self.attention,
             "sensitivity": [influence.to_dict() for influence in self.sensitivity],
         }
 

@@ -8,10 +8,12 @@ to the total, the total is a lower bound.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hw_profiles import Constant, Interval, Profile
 from hw_profiles.interval import total
 from simulators.activity import Activity
-from simulators.deployment import deployed
+from simulators.deployment import deployed, described
 from simulators.energy.charges import Charge, covered, dynamic, static
 from simulators.energy.estimate import TERMS, EnergyEstimate, grade_of
 from simulators.energy.latency import latency, with_error
@@ -39,8 +41,8 @@ def estimate_on(
     """
     ready = deployed(activity, profile)
     placement = place(ready, profile)
-    options = {"step_seconds": step_seconds, "fill_steps": fill_steps, "clock_hz": clock_hz}
-    return estimate(ready, placement, profile, **options)  # type: ignore[arg-type]
+    found = estimate(ready, placement, profile, step_seconds=step_seconds, fill_steps=fill_steps, clock_hz=clock_hz)
+    return replace(found, attention=described(activity, ready, profile))
 
 
 def estimate(

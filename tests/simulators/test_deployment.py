@@ -14,6 +14,7 @@ from exporters.nir.ssa import ssa_body
 from hw_profiles import load_profile
 from simulators import Activity, NodeActivity, simulate
 from simulators.deployment import deployed
+from simulators.energy import estimate_on
 from simulators.layers import layers_of
 from tests.simulators.counting_reference import Reference, inlined
 from tests.simulators.small_student import Student, graph_of, random_inputs, random_student
@@ -115,3 +116,16 @@ def test_a_chip_without_gates_keeps_the_node() -> None:
     bare = NodeActivity("a", "attention", synops=3, dense_macs=8)
     kept = Activity(1, 1, 1, (bare,))
     assert deployed(kept, LOIHI1) is kept
+
+
+def test_an_estimate_says_as_what_attention_runs() -> None:
+    """Two blocks of sdsa: 2 D N gates more than the attention's own D N neurons each."""
+    s = random_student(np.random.default_rng(4), "sdsa")
+    _, activity, _, _ = walked(s)
+    found = estimate_on(activity, LOIHI1)
+    assert found.attention == f"runs on {s.blocks * 2 * s.width * s.tokens:,} more neurons: threshold gates"
+    assert "attention" not in {term.term for term in found.unpriced}
+    refused = estimate_on(activity, replace(LOIHI1, attention="none"))
+    assert refused.attention.startswith("refused") and not refused.fits
+    plain = replace(activity, nodes=tuple(n for n in activity.nodes if n.kind != "attention"))
+    assert estimate_on(plain, LOIHI1).attention == ""
