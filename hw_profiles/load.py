@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hw_profiles.constants import parse_constants
-from hw_profiles.discover import find_profile
+from hw_profiles.discover import SHIPPED, find_profile
 from hw_profiles.quantities import CAPACITY, CONSTANTS, COUNTS
 from hw_profiles.schema import Model, Profile, ProfileError, Unpriced
 
@@ -33,9 +33,25 @@ def load_profile(name_or_path: str | Path, *, allow_memory: bool = False) -> Pro
         ProfileError: no such profile, not TOML, or a figure that the schema does not admit.
     """
     path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = find_profile(str(name_or_path))
-    return parse_profile(read_profile(path), str(name_or_path), allow_memory=allow_memory)
+    if path.suffix == ".toml":
+        return parse_profile(read_profile(path), str(path), allow_memory=allow_memory)
+    path = find_profile(str(name_or_path))
+    profile = parse_profile(read_profile(path), str(name_or_path), allow_memory=allow_memory)
+    if profile.name != path.stem:
+        raise ProfileError(f"profile {path}: its name is {profile.name!r}, its file's {path.stem!r}; make them equal")
+    return profile
+
+
+def check_file(path: Path, *, allow_memory: bool = False) -> tuple[Profile | None, list[str]]:
+    """A user's file with all its faults, among them the name of a shipped profile."""
+    try:
+        text = read_profile(path)
+    except ProfileError as error:
+        return None, [str(error)]
+    profile, faults = check_text(text, str(path), allow_memory=allow_memory)
+    if profile and path.resolve().parent != SHIPPED.resolve() and (SHIPPED / f"{profile.name}.toml").exists():
+        faults = [f"profile {path}: name {profile.name!r} is that of a shipped profile; choose another"]
+    return (None if faults else profile), faults
 
 
 def parse_profile(text: str, origin: str, *, allow_memory: bool = False) -> Profile:

@@ -7,38 +7,12 @@ import pytest
 
 from hw_profiles import describe, list_profiles, load_profile, worst_grade
 
-SHIPPED = set(
-    [
-        "akida",
-        "brainscales2",
-        "darwin3",
-        "loihi1",
-        "loihi1-sanafe",
-        "loihi2",
-        "odin",
-        "speck",
-        "spinnaker1",
-        "spinnaker2",
-        "truenorth",
-        "truenorth-26pj",
-        "truenorth-lower-bound",
-        "xylo",
-        "a100",
-        "h100",
-        "h200",
-        "gtx-titan-black",
-        "jetson-agx-orin",
-        "jetson-orin-nano",
-        "arm-cortex-a",
-        "server-cpu",
-        "cmos45-fp32",
-        "cmos45-fp16",
-        "cmos45-int8",
-        "cmos45-memory",
-        "cmos22",
-        "cmos7-fp32",
-    ]
-)
+SHIPPED = {
+    "akida", "brainscales2", "darwin3", "loihi1", "loihi1-sanafe", "loihi2", "odin", "speck", "spinnaker1",
+    "spinnaker2", "truenorth", "truenorth-26pj", "truenorth-lower-bound", "xylo", "a100", "h100", "h200",
+    "gtx-titan-black", "jetson-agx-orin", "jetson-orin-nano", "arm-cortex-a", "server-cpu", "cmos45-fp32",
+    "cmos45-fp16", "cmos45-int8", "cmos45-memory", "cmos22", "cmos7-fp32",
+}  # fmt: skip
 
 
 def test_every_shipped_profile_loads_and_describes_itself() -> None:

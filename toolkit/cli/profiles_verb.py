@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -21,23 +22,58 @@ def register(app: typer.Typer) -> None:
 
 
 def profiles_list(json: bool = JSON) -> None:
-    """Names of the shipped profiles."""
-    from hw_profiles import list_profiles
+    """Names of the profiles and where each comes from: the package, or a folder of yours."""
+    from hw_profiles import found_profiles
 
-    names = list_profiles()
-    emit({"profiles": names}, json, lambda: typer.echo("\n".join(names)))
+    found = found_profiles()
+    width = max(len(entry.name) for entry in found)
+    rows = [f"{entry.name:<{width}}  {entry.origin}" for entry in found]
+    value = {
+        "profiles": [entry.name for entry in found],
+        "origins": {entry.name: entry.origin for entry in found},
+    }
+    emit(value, json, lambda: typer.echo("\n".join(rows)))
 
 
-def profiles_show(name: str = typer.Argument(help="Profile name or TOML file.")) -> None:
-    """Print a profile's constants, each with unit, condition, grade and source."""
-    from hw_profiles import describe, load_profile
+def profiles_show(name: str = typer.Argument(help="Profile name or TOML file."), json: bool = JSON) -> None:
+    """Print a profile: every figure with unit, condition, grade and source, what has no price, capacities."""
+    from hw_profiles import as_dict, describe, load_profile
 
-    typer.echo(describe(load_profile(name)))
+    profile = load_profile(name)
+    emit(as_dict(profile), json, lambda: typer.echo(describe(profile)))
 
 
-def profiles_check(file: Path = typer.Argument(help="TOML file of your own chip.")) -> None:
-    """Check a profile: units, sources, grades, magnitudes."""
-    from hw_profiles import load_profile
+def profiles_check(files: list[Path] = typer.Argument(help="TOML files of your own chips."), json: bool = JSON) -> None:
+    """Check profiles: every fault in one line, and what an estimate on each will lack."""
+    checked = [_checked(file) for file in files]
+    emit({"profiles": checked}, json)
+    for entry in checked:
+        for line in entry["faults"] or _good(entry):
+            tell(line)
+    if any(entry["faults"] for entry in checked):
+        raise typer.Exit(2)
 
-    profile = load_profile(file)
-    tell(f"{file}: profile {profile.name} is complete")
+
+def _checked(file: Path) -> dict[str, Any]:
+    from hw_profiles import check_file, lacking, one_sided
+
+    profile, faults = check_file(file)
+    return {
+        "file": str(file),
+        "name": profile.name if profile else None,
+        "faults": faults,
+        "lacks": lacking(profile) if profile else [],
+        "one_sided": one_sided(profile) if profile else [],
+        "unpriced": [entry.term for entry in profile.unpriced] if profile else [],
+    }
+
+
+def _good(entry: dict[str, Any]) -> list[str]:
+    lines = [f"{entry['file']}: profile {entry['name']} is complete"]
+    for key, what in (
+        ("lacks", "no figure for"),
+        ("one_sided", "a bound only for"),
+        ("unpriced", "named as without a price"),
+    ):
+        lines += [f"{entry['file']}: {what}: {', '.join(entry[key])}"] if entry[key] else []
+    return lines
