@@ -48,7 +48,7 @@ def profiles_check(files: list[Path] = typer.Argument(help="TOML files of your o
     checked = [_checked(file) for file in files]
     emit({"profiles": checked}, json)
     for entry in checked:
-        for line in entry["faults"] or _good(entry):
+        for line in [f"spikeport: {fault}" for fault in entry["faults"]] or _good(entry):
             tell(line)
     if any(entry["faults"] for entry in checked):
         raise typer.Exit(2)
