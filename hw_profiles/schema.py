@@ -8,7 +8,7 @@ from typing import Literal
 from hw_profiles.interval import Interval
 
 Kind = Literal["marginal", "all_in", "literature", "static", "timing", "capacity", "validation"]
-Model = Literal["spiking", "gpu", "literature"]
+Model = Literal["spiking", "gpu", "cpu", "literature"]
 
 GRADES = {
     "P": "read in the primary source",
