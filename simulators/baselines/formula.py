@@ -9,6 +9,11 @@ from __future__ import annotations
 
 from hw_profiles import Interval, Profile, load_profile
 
+# What the formula counts as zero; printed beside every figure that it gives.
+LEFT_OUT = (
+    "memory", "data movement", "leakage", "neuron updates", "normalisation", "residual adds", "control", "host",
+)  # fmt: skip
+
 
 def sop(rate: float, steps: int, macs: float) -> float:
     """Synaptic operations of a layer from its mean input rate, fr * T * MAC."""

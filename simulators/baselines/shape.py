@@ -7,8 +7,9 @@ from typing import Literal
 
 from simulators.layers import EstimateError
 
-Precision = Literal["fp32", "int8"]
-BYTES: dict[str, int] = {"fp32": 4, "int8": 1}
+Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "int8": 1}
 
 
 @dataclass(frozen=True)
