@@ -68,6 +68,8 @@ class NodeActivity:
             themselves where the run counted per neuron. 0 for ``ssa``, whose sums have no membrane.
         updates_idle: the other neuron updates, padding included.
         window: tokens that one output of a synapse node sees.
+        positions: of a described convolution, output positions over which its ``weights`` are shared, whose
+            ``synapses``, ``axons`` and ``messages`` are counted to the borders; 0 for any other node.
         messages: of a neuron or an attention, non-zero messages sent. Of a synapse, non-zero messages that
             enter it: each once, whatever its value and however many weights or windows it meets, if it meets
             any weight at all.
@@ -83,6 +85,8 @@ class NodeActivity:
             its ``u`` and ``v`` have 24 bits (Lava's ``fixed_pt`` LIF, lava-nc 0.10.0), each read and written.
             0 for ``ssa``, which keeps neither weights nor state. Messages on their way are counted by
             ``messages``, not here.
+        axons: of a synapse node, source neurons over all tokens that reach it over any weight, each once however
+            many layers of a residual sum send through it; 0 where not counted.
         sources: of a synapse or attention node of a simulation, the nodes whose spikes enter it, ``input`` for what
             the host sends; several where a residual sum enters.
         attention: of an attention node of a simulation, what entered it.
@@ -101,10 +105,12 @@ class NodeActivity:
     updates_active: int = 0
     updates_idle: int = 0
     window: int = 1
+    positions: int = 0
     messages: int = 0
     accumulates: int = 0
     macs: int = 0
     bytes: int = 0
+    axons: int = 0
     sources: tuple[str, ...] = ()
     attention: AttentionCounts | None = None
     per_step: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)

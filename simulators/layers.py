@@ -52,7 +52,7 @@ class Layer:
 
     def walked(self, node: NodeActivity) -> float:
         """Events of one synapse node if the zeros of its matrix are stored and walked too."""
-        if not node.weights or not node.dense_macs:
+        if not node.weights or not node.dense_macs or node.positions:
             return float(node.synops)
         return node.synops * self._matrix(node) / node.weights
 
@@ -69,8 +69,8 @@ class Layer:
         return node.dense_macs / (self.runs * self.neurons) / (node.window * self._inside(node))
 
     def axons(self, node: NodeActivity) -> int:
-        """Input lists of one synapse node, one per source neuron; 0 for a readout, where unknown."""
-        return round((self.fan_in(node) or 0.0) * self.tokens)
+        """Input lists of one synapse node, one per source neuron; 0 where unknown."""
+        return node.axons or round((self.fan_in(node) or 0.0) * self.tokens)
 
     @cached_property
     def input_axons(self) -> int:
@@ -83,6 +83,8 @@ class Layer:
         A spike over a matrix with ``weights`` non-zero entries and ``fan_in`` inputs makes
         ``weights / fan_in`` events on average over the slots; of a window, fewer near its border.
         """
+        if node.positions:
+            return float(node.messages)
         inputs = self.fan_in(node)
         if inputs is None or not node.weights:
             return None
