@@ -165,7 +165,8 @@ def _whole(entry: dict[str, Any], key: str, where: str) -> int:
 
 def _range(entry: dict[str, Any], key: str, where: str, most: float | None) -> Range:
     value = entry.get(key)
-    sides: list[Any] = [value.get("low"), value.get("high")] if isinstance(value, dict) and len(value) == 2 else [value, value]
+    given = isinstance(value, dict) and sorted(value) == ["high", "low"]
+    sides: list[Any] = [value["low"], value["high"]] if given and value else [value, value]
     limit = math.inf if most is None else most
     for side in sides:
         if isinstance(side, bool) or not isinstance(side, int | float) or not 0 <= side <= limit or math.isinf(side):
