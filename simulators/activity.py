@@ -70,6 +70,8 @@ class NodeActivity:
             themselves where the run counted per neuron. 0 for ``ssa``, whose sums have no membrane.
         updates_idle: the other neuron updates, padding included.
         window: tokens that one output of a synapse node sees.
+        positions: of a described convolution, output positions over which its ``weights`` are shared, whose
+            ``synapses``, ``axons`` and ``messages`` are counted to the borders; 0 for any other node.
         messages: of a neuron or an attention, non-zero messages sent. Of a synapse, non-zero messages that
             enter it: each once, whatever its value and however many weights or windows it meets, if it meets
             any weight at all.
@@ -105,6 +107,7 @@ class NodeActivity:
     updates_active: int = 0
     updates_idle: int = 0
     window: int = 1
+    positions: int = 0
     messages: int = 0
     accumulates: int = 0
     macs: int = 0

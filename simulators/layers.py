@@ -55,7 +55,7 @@ class Layer:
 
     def walked(self, node: NodeActivity) -> float:
         """Events of one synapse node if the zeros of its matrix are stored and walked too."""
-        if not node.weights or not node.dense_macs:
+        if not node.weights or not node.dense_macs or node.positions:
             return float(node.synops)
         return node.synops * self._matrix(node) / node.weights
 
@@ -86,6 +86,8 @@ class Layer:
         A spike over a matrix with ``weights`` non-zero entries and ``fan_in`` inputs makes
         ``weights / fan_in`` events on average over the slots; of a window, fewer near its border.
         """
+        if node.positions:
+            return float(node.messages)
         inputs = self.fan_in(node)
         if inputs is None or not node.weights:
             return None
