@@ -175,7 +175,7 @@ def compare(seed: int = 1, sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
     message = profile.require("message").value.nominal or 0.0
     barrier = (profile.require("barrier_time").value.nominal or 0.0) * STEPS
     core = (latency(activity, placement, profile).core_seconds.nominal or 0.0) - barrier
-    sent = workload_of(activity, placement, 0).messages.nominal or 0.0
+    sent = workload_of(activity, placement, profile, 0).messages.nominal or 0.0
     routed = theirs["energy"]["network"]
     rows = [
         _row("synapse", ours.breakdown["synapse"].nominal, theirs["energy"]["synapse"], "equal"),
