@@ -65,7 +65,7 @@ def test_odin_at_its_two_published_points(tmp_path: Path, megahertz: float, watt
     events = round(megahertz * 1e6 / 2)  # one operation takes two cycles
     node = NodeActivity("a.weight", "synapse", weights=256, synapses=256, synops=events)
     activity = Activity(1, 1, 1, (node, NodeActivity("a", "neuron", 256, updates_active=256)))
-    result = estimate(activity, place(activity, profile), profile, step_seconds=1.0)
+    result = estimate(activity, place(activity, profile, weight_bits=4), profile, step_seconds=1.0)
     assert result.joules.nominal == pytest.approx(watts, rel=1e-3)
     assert result.basis == "marginal" and result.fits
 
