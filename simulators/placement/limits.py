@@ -90,7 +90,8 @@ def part_of(shape: LayerShape, tokens: int, channels: int, chip: Chip, edges: in
     for entry in shape.entries:
         own = lists_of(shape, entry, tokens, channels)
         lists += own
-        stored = tokens * (entry.synapses if whole else -(-entry.synapses * channels // shape.channels))
+        of_one = entry.synapses if whole else -(-entry.synapses * channels // shape.channels)
+        stored = entry.total if whole and tokens == shape.tokens else tokens * of_one
         matrix = tokens * channels * entry.lists * min(entry.window, shape.tokens) or stored
         for name, count in chip.store.bits(own, stored, matrix).items():
             bits[name] = bits.get(name, 0) + count

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil
 
 from hw_profiles import Profile
@@ -73,7 +74,13 @@ def _binding(violations: Sequence[Violation], layers: Sequence[LayerPlacement]) 
     return votes.most_common(1)[0][0] if votes else "none"
 
 
-def cores_per_spike(layer: LayerPlacement, tokens: int, window: int) -> int:
-    """Cores that a spike into the layer reaches at the most: those of ``window`` tokens, every channel piece."""
-    part = -(-tokens // layer.groups)
-    return layer.pieces * min(layer.groups, -(-(min(window, tokens) - 1) // part) + 1)
+def cores_per_spike(layer: LayerPlacement, tokens: int, window: int) -> float:
+    """Cores of its own that a spike into the layer reaches, the mean over tokens: all channel pieces of each group.
+
+    A group of outputs sees its own tokens and ``window - 1`` more; a window as wide as the sentence sees all.
+    """
+    if window >= tokens:
+        return float(layer.pieces * layer.groups)
+    bounds = [tokens * i // layer.groups for i in range(layer.groups + 1)]
+    seen = sum(min(high + window - 1, tokens) - low for low, high in pairwise(bounds))
+    return layer.pieces * seen / tokens

@@ -22,6 +22,7 @@ class Entry:
         window: tokens that one output sees.
         synapses: non-zero synapses into the outputs of one token.
         outputs: of a list, synapses of one token's list in one of the tokens that see it, on average.
+        total: synapses of all tokens; of a window fewer than as many times as in one, for the border has fewer.
         graded: bits that one message needs; 1 for spikes.
         sources: (sender, messages of the whole run); ``input`` for the host.
     """
@@ -31,6 +32,7 @@ class Entry:
     window: int
     synapses: int
     outputs: float
+    total: int
     graded: int
     sources: tuple[tuple[str, int], ...]
 
@@ -73,7 +75,9 @@ def _shape(layer: Layer, nodes: Mapping[str, NodeActivity]) -> LayerShape:
     lists = {node.name: _lists(layer, node, nodes) for node in layer.synapses}
     channels, neurons = _channels(layer, lists)
     entries = tuple(_entry(layer, node, lists[node.name], channels, nodes) for node in layer.synapses)
-    return LayerShape(layer.name, layer.tokens, channels, neurons, entries, sum(node.synapses for node in layer.synapses))
+    return LayerShape(
+        layer.name, layer.tokens, channels, neurons, entries, sum(node.synapses for node in layer.synapses)
+    )
 
 
 def _lists(layer: Layer, node: NodeActivity, nodes: Mapping[str, NodeActivity]) -> int:
@@ -98,7 +102,7 @@ def _entry(layer: Layer, node: NodeActivity, lists: int, channels: int, nodes: M
     synapses = max(node.weights, ceil(node.synapses / layer.tokens)) if node.window > 1 else node.synapses
     synapses = synapses if node.window > 1 else ceil(synapses / layer.tokens)
     outputs = synapses / (lists * min(node.window, layer.tokens)) if lists else float(channels)
-    return Entry(node.name, lists, node.window, synapses, outputs, _bits(node), _sources(node, nodes))
+    return Entry(node.name, lists, node.window, synapses, outputs, node.synapses, _bits(node), _sources(node, nodes))
 
 
 def _bits(node: NodeActivity) -> int:
@@ -116,7 +120,8 @@ def _sources(node: NodeActivity, nodes: Mapping[str, NodeActivity]) -> tuple[tup
 
 def with_tokens(shape: LayerShape, tokens: int) -> LayerShape:
     """The layer of a shorter sentence; what a token has stays, also where it depends on the number of tokens."""
-    return replace(shape, tokens=tokens)
+    entries = tuple(replace(entry, total=entry.synapses * tokens) for entry in shape.entries)
+    return replace(shape, tokens=tokens, entries=entries)
 
 
 def with_width(shape: LayerShape, width: int, whole: int) -> LayerShape:
@@ -128,6 +133,7 @@ def with_width(shape: LayerShape, width: int, whole: int) -> LayerShape:
     def entry(old: Entry) -> Entry:
         lists = shrunk(old.lists) if old.lists > 2 else old.lists  # a bias keeps its few lists
         synapses = shrunk(old.synapses) if lists == old.lists else shrunk(shrunk(old.synapses))
-        return replace(old, lists=lists, synapses=synapses, outputs=old.outputs * width / whole)
+        outputs, total = old.outputs * width / whole, synapses * shape.tokens
+        return replace(old, lists=lists, synapses=synapses, outputs=outputs, total=total)
 
     return replace(shape, channels=shrunk(shape.channels), entries=tuple(map(entry, shape.entries)))
