@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from simulators.placement.limits import Chip, Part, part_of
 from simulators.placement.split import Split
 
+MOST_OPEN = 256  # cores tried for one part, the latest opened: bounded time
 ROUNDING = 1e-12  # shares of a limit are added in float64
 
 
@@ -94,6 +95,7 @@ def _first_fit(shares: NDArray[np.float64]) -> NDArray[np.int64]:
         else:
             core, count = count, count + 1
             open_cores.append(core)
+            del open_cores[:-MOST_OPEN]
         used[core] += need
         if (used[core] + least > 1 + ROUNDING).any():
             open_cores.remove(core)
