@@ -1,166 +1,86 @@
-"""Layers onto cores: how many, which limit binds, and what would fit.
+"""Layers onto cores under every limit of a chip.
 
-cores >= max(neurons / neurons per core, synapse bits / bits per core, input axons / limit, ...) for
-each layer, each layer on cores of its own, spread evenly. Index, delay and header bits of synapse
-lists are not counted, so the result is the least number of cores, not a mapping.
+A limit has a name, a need and a value. Per core: ``neurons_per_core``, ``synapse_memory`` (by encoding),
+``core_memory`` (synapses and state), ``input_axons`` (lists) and ``output_axons`` (edges from a neuron to a core).
+Whatever the number of cores: ``weight_bits``, ``message_bits``, ``fan_in``, ``layers`` and ``operations``.
+Synapses, lists and spikes are known by node and on average, not one by one: a part's share of them is rounded up.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil
 
 from hw_profiles import Profile
 from simulators.activity import Activity
-from simulators.layers import EstimateError, Layer, layers_of
+from simulators.layers import EstimateError
+from simulators.placement.limits import Chip
+from simulators.placement.memory import NETWORK_WEIGHT_BITS
+from simulators.placement.result import LayerPlacement, Placement, Plan, plan_packed
+from simulators.placement.shape import shapes_of
+from simulators.placement.split import Violation, split_all, static_violations
 
-SYNAPSES_PER_PRODUCT = 3  # a product neuron has two synapses in and one out, into the sum
+ALLOCATORS = ("greedy", "packed")
 
 
-@dataclass(frozen=True)
-class LayerPlacement:
-    """One layer on its cores.
+def place(
+    activity: Activity, profile: Profile, allocator: str = "greedy", *, weight_bits: int = NETWORK_WEIGHT_BITS
+) -> Placement:
+    """Cores and chips for a run's graph, every limit of each core met.
 
-    Attributes:
-        demands: cores needed under each limit alone, as fractions of a core.
-        cores: the largest demand, rounded up.
-        binding: the limit with the largest demand.
+    Args:
+        activity: counts of a run, attention already as the chip runs it: an attention node left is refused.
+        profile: a spiking chip.
+        allocator: ``greedy``, each layer on cores of its own, in snake order on the mesh; or ``packed``, cores shared
+            where limits allow, and those that talk near each other: slower, never more cores or hops.
+        weight_bits: of the network's weights.
+
+    Raises:
+        EstimateError: a profile without cores, or an unknown allocator.
     """
-
-    name: str
-    neurons: int
-    synapses: int
-    input_axons: int
-    demands: dict[str, float]
-
-    @property
-    def cores(self) -> int:
-        """Cores of this layer alone."""
-        return ceil(max(self.demands.values(), default=0.0))
-
-    @property
-    def binding(self) -> str:
-        """Name of the limit that asks for most."""
-        return max(self.demands, key=lambda limit: self.demands[limit], default="none")
-
-
-@dataclass(frozen=True)
-class Placement:
-    """A graph on the chips of one profile.
-
-    Attributes:
-        cores: least number of cores; chips: cores / cores per chip, rounded up.
-        fits: everything on one chip, attention included.
-        binding: the limit behind most of the cores.
-        utilisation: share of each limit in use over all cores taken, averaged.
-        unplaced: layers that the chip has no operation for, with the reason.
-        advice: what would fit, in words.
-    """
-
-    profile: str
-    layers: tuple[LayerPlacement, ...]
-    cores: int
-    chips: int
-    fits: bool
-    binding: str
-    utilisation: dict[str, float]
-    unplaced: tuple[tuple[str, str], ...]
-    advice: str
-
-
-def place(activity: Activity, profile: Profile) -> Placement:
-    """Least cores and chips for a run's graph. Raises EstimateError for a profile without cores."""
     if profile.model != "spiking" or profile.limit("cores") is None:
         raise EstimateError(f"profile {profile.name}: has no cores to place layers on; choose a spiking chip")
-    layers = layers_of(activity)
-    placed = [_place(layer, profile) for layer in layers if _placeable(layer, profile)]
-    unplaced = [(layer.name, _REFUSAL) for layer in layers if not _placeable(layer, profile)]
-    cores, binding = _cores(layers, placed, profile)
-    per_chip = int(profile.limit("cores") or 1)
-    chips = max(1, ceil(cores / per_chip))
+    if allocator not in ALLOCATORS:
+        raise EstimateError(f"allocator {allocator!r}: unknown; use {' or '.join(ALLOCATORS)}")
+    shapes, chip = shapes_of(activity), Chip.of(profile, weight_bits)
+    splits, refused = split_all(shapes, chip)
+    violations = (*static_violations(shapes, chip, weight_bits), *refused)
+    plan = Plan(shapes, tuple(splits), chip, allocator, weight_bits)
+    if allocator == "packed" and not chip.whole_layers:  # such a chip has one layer on a core
+        plan = plan_packed(plan)
+    cores = plan.slices.cores if plan.chosen else sum(split.parts for split in splits)
+    layers = tuple(LayerPlacement.of(split, chip) for split in splits)
     return Placement(
         profile=profile.name,
-        layers=tuple(placed),
+        layers=layers,
         cores=cores,
-        chips=chips,
-        fits=chips == 1 and not unplaced,
-        binding=binding,
-        utilisation=_utilisation(placed, cores),
-        unplaced=tuple(unplaced),
-        advice=_advice(activity.tokens, cores, per_chip, binding, bool(unplaced)),
+        chips=max(1, ceil(cores / chip.cores)),
+        fits=cores <= chip.cores and not violations,
+        binding=_binding(violations, layers),
+        unplaced=tuple((violation.layer, violation.reason) for violation in refused),
+        violations=violations,
+        plan=plan,
     )
 
 
-_REFUSAL = (
-    "product of two activations: synapses of this chip hold static weights; run it as gate neurons or on the host"
-)
-
-
-def _placeable(layer: Layer, profile: Profile) -> bool:
-    return layer.attention is None or profile.attention == "product_neurons"
-
-
-def _place(layer: Layer, profile: Profile) -> LayerPlacement:
-    neurons = layer.neurons + layer.products
-    dense = profile.synapse_format == "dense"
-    synapses = sum(layer.stored(node, dense) for node in layer.synapses) + SYNAPSES_PER_PRODUCT * layer.products
-    synapse_bits = synapses * (profile.limit("weight_bits") or 8.0)
-    state_bits = neurons * (profile.limit("state_bits") or 0.0)
-    needs = {
-        "neurons_per_core": float(neurons),
-        "synapse_memory": synapse_bits,
-        "core_memory": synapse_bits + state_bits,
-        "input_axons": float(layer.input_axons),
-    }
-    limits = {name: profile.limit(name) for name in needs}
-    demands = {name: need / limit for name, need in needs.items() if (limit := limits[name])}
-    return LayerPlacement(layer.name, neurons, synapses, layer.input_axons, demands)
-
-
-def _cores(layers: list[Layer], placed: list[LayerPlacement], profile: Profile) -> tuple[int, str]:
-    """Sum over the layers, or the output edges' demand where that is larger."""
-    cores = sum(layer.cores for layer in placed)
+def _binding(violations: Sequence[Violation], layers: Sequence[LayerPlacement]) -> str:
+    if violations:
+        return violations[0].limit
     votes: Counter[str] = Counter()
-    for layer in placed:
+    for layer in layers:
         votes[layer.binding] += layer.cores
-    binding = votes.most_common(1)[0][0] if votes else "none"
-    limit = profile.limit("output_axons")
-    edges = _output_edges(layers, placed)
-    if limit and ceil(edges / limit) > cores:
-        return ceil(edges / limit), "output_axons"
-    return cores, binding
+    return votes.most_common(1)[0][0] if votes else "none"
 
 
-def _output_edges(layers: list[Layer], placed: list[LayerPlacement]) -> int:
-    """Pairs of a source neuron and a core that it sends to."""
-    found = {layer.name: layer for layer in placed}
-    return sum(
-        layer.axons(node) * cores_per_spike(found[layer.name], layer.tokens, node.window)
-        for layer in layers
-        if layer.name in found
-        for node in layer.synapses
-    )
+def cores_per_spike(layer: LayerPlacement, tokens: int, window: int) -> float:
+    """Cores of its own that a spike into the layer reaches, the mean over tokens: all channel pieces of each group.
 
-
-def cores_per_spike(layer: LayerPlacement, tokens: int, window: int) -> int:
-    """Cores that the neurons of ``window`` tokens span: destinations of each spike into the layer.
-
-    Axon limits do not count: they ask for fewer inputs per core, not for more copies of a spike.
+    A group of outputs sees its own tokens and ``window - 1`` more; a window as wide as the sentence sees all.
     """
-    span = max((need for limit, need in layer.demands.items() if limit != "input_axons"), default=0.0)
-    return max(1, ceil(span * min(window, tokens) / tokens))
-
-
-def _utilisation(placed: list[LayerPlacement], cores: int) -> dict[str, float]:
-    names = dict.fromkeys(name for layer in placed for name in layer.demands)
-    return {name: sum(layer.demands[name] for layer in placed) / max(cores, 1) for name in names}
-
-
-def _advice(tokens: int, cores: int, per_chip: int, binding: str, refused: bool) -> str:
-    suffix = "; attention besides needs gate neurons or the host" if refused else ""
-    if cores <= per_chip:
-        return f"{cores} of {per_chip} cores of one chip, bound by {binding}{suffix}"
-    fitting = tokens * per_chip // cores
-    fits = f"about {fitting} tokens" if fitting else "not one token, use a narrower model"
-    return f"{cores} cores for {tokens} tokens, bound by {binding}; one chip holds {fits}{suffix}"
+    if window >= tokens:
+        return float(layer.pieces * layer.groups)
+    bounds = [tokens * i // layer.groups for i in range(layer.groups + 1)]
+    seen = sum(min(high + window - 1, tokens) - low for low, high in pairwise(bounds))
+    return layer.pieces * seen / tokens

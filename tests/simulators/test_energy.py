@@ -60,7 +60,8 @@ def test_odin_at_its_two_published_points(megahertz: float, watts: float) -> Non
     events = round(megahertz * 1e6 / 2)  # one operation takes two cycles
     node = NodeActivity("a.weight", "synapse", weights=256, synapses=256, synops=events)
     activity = Activity(1, 1, 1, (node, NodeActivity("a", "neuron", 256, updates_active=256)))
-    result = estimate(activity, place(activity, profile), profile, step_seconds=1.0, clock_hz=megahertz * 1e6)
+    placement = place(activity, profile, weight_bits=4)
+    result = estimate(activity, placement, profile, step_seconds=1.0, clock_hz=megahertz * 1e6)
     assert result.joules.nominal == pytest.approx(watts, rel=1e-3)
     assert result.basis == "marginal" and result.fits
 

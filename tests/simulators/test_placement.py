@@ -44,8 +44,10 @@ def test_each_limit_binds_where_it_should() -> None:
     assert (neurons.cores, neurons.binding) == (ceil(5000 / 1024), "neurons_per_core")
     memory = place(one(*dense_layer("a", 1024, 1024, 1, 1)), loihi1)
     assert (memory.cores, memory.binding) == (1024 * 1024 * 8 // (16384 * 64), "synapse_memory")
-    axons = place(one(*dense_layer("a", 20_000, 1, 1, 1)), loihi1)
-    assert (axons.cores, axons.binding) == (ceil(20_000 / 4096), "input_axons")
+    axons = place(one(*dense_layer("a", 300, 2, 32, 1), tokens=32), loihi1)  # 13 tokens of 300 lists a core
+    assert (axons.cores, axons.binding) == (ceil(32 / 13), "input_axons")
+    single = place(one(*dense_layer("a", 20_000, 1, 1, 1)), loihi1)  # one neuron's inputs cannot be split
+    assert not single.fits and single.violations[0].limit == "input_axons"
 
 
 def test_weights_are_copied_per_token_and_layers_do_not_share_cores() -> None:
@@ -67,25 +69,24 @@ def test_neuron_state_shares_the_core_memory_of_loihi2() -> None:
     assert placement.layers[0].demands["core_memory"] == pytest.approx(demand)
 
 
-def test_attention_takes_product_neurons_on_loihi2_and_is_refused_on_loihi1() -> None:
-    tokens, width, runs = 32, 128, 8
-    products = 2 * tokens * tokens * width  # N * N * D for the scores and for the sums
-    attention = NodeActivity("block0.sums", "attention", synops=500, dense_macs=products * runs)
-    activity = Activity(samples=2, steps=4, tokens=tokens, nodes=(attention,))
-    on_two = place(activity, load_profile("loihi2"))
-    assert on_two.layers[0].neurons == products
-    assert on_two.cores >= products / 8192 and not on_two.unplaced
-    on_one = place(activity, load_profile("loihi1"))
-    assert on_one.layers == () and not on_one.fits
-    assert "static weights" in on_one.unplaced[0][1]
+def test_attention_that_is_left_is_refused() -> None:
+    attention = NodeActivity("block0.sums", "attention", synops=500, dense_macs=2 * 32 * 32 * 128 * 8)
+    activity = Activity(samples=2, steps=4, tokens=32, nodes=(attention,))
+    for chip in ("loihi1", "loihi2"):
+        placement = place(activity, load_profile(chip))
+        assert placement.layers == () and not placement.fits and placement.binding == "operations"
+        assert "static weights" in placement.unplaced[0][1]
 
 
-def test_advice_names_the_tokens_that_would_fit() -> None:
+def test_the_smallest_change_is_computed() -> None:
+    """1024 x 512 weights fill 4 cores a token: 128 cores hold 32 tokens, or 64 of half as many bits."""
     activity = Activity(1, 1, 64, dense_layer("a", 1024, 256, 64, 1))
-    placement = place(activity, load_profile("loihi1"))
-    assert placement.cores == 64 * 2 and placement.fits
+    fitting = place(activity, load_profile("loihi1"))
+    assert fitting.cores == 64 * 2 and fitting.fits and fitting.changes == ()
     wider = place(Activity(1, 1, 64, dense_layer("a", 1024, 512, 64, 1)), load_profile("loihi1"))
-    assert wider.chips == 2 and "about 32 tokens" in wider.advice
+    found = {change.kind: change.value for change in wider.changes}
+    assert wider.chips == 2 and "one chip holds 32 tokens, 32 fewer" in wider.advice
+    assert (found["tokens"], found["bits"], found["chips"]) == (32, 4, 2)
 
 
 def test_refusals() -> None:
