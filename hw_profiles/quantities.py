@@ -131,6 +131,7 @@ CAPACITY: dict[str, Quantity] = {
     "index_bits": Quantity("bits", 1, 64, ("capacity",), "of the target stored beside a sparse weight"),
     "delay_bits": Quantity("bits", 0, 64, ("capacity",), "of the delay stored beside a weight"),
     "list_header_bits": Quantity("bits", 1, 1024, ("capacity",), "of one input list, besides its synapses"),
+    "list_synapses": Quantity("count", 1, 1e6, ("capacity",), "synapses of one input list at most"),
     "word_bits": Quantity("bits", 1, 4096, ("capacity",), "to which an input list is rounded up"),
     "message_bits": Quantity("bits", 1, 64, ("capacity",), "of the value that one spike message carries"),
     "layers": Quantity("count", 1, 1e4, ("capacity",), "layers of one chip, one a core"),

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from hw_profiles import Interval, Profile
 from simulators.described.counts import DescribedNetwork
-from simulators.energy import estimate
+from simulators.energy import estimate_on
 from simulators.energy.estimate import EnergyEstimate
-from simulators.placement import place
 
 BETWEEN = "rates are an interval: no centre"
 
@@ -25,7 +24,7 @@ def estimate_described(
         EstimateError: as `simulators.energy.estimate`.
     """
     ends = [
-        estimate(run, place(run, profile), profile, step_seconds=step_seconds, fill_steps=fill_steps)
+        estimate_on(run, profile, step_seconds=step_seconds, fill_steps=fill_steps)
         for run in (network.low, network.high)
     ]
     return ends[0] if network.exact else _hull(*ends)

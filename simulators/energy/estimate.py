@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from hw_profiles import Constant, Interval, worst_grade
 from simulators.energy.sensitivity import Influence
+from simulators.placement import Placement
 
 TERMS = ("synapse", "neuron", "routing", "memory", "static", "host_io")
 
@@ -41,6 +43,7 @@ class EnergyEstimate:
         grade: the weakest evidence used.
         synops_per_inference: over non-zero weights, attention apart; ``dense_synops_per_inference``
             if stored zeros are walked too.
+        placed: the placement of a chip.
         attention: as what the chip runs it, in words; empty where the network has none.
         sensitivity: which constants move the total, those first that could move it most.
     """
@@ -62,9 +65,24 @@ class EnergyEstimate:
     dense_synops_per_inference: float | None = None
     priced: Interval = field(default_factory=Interval)
     apart: dict[str, Interval] = field(default_factory=dict)
-    placement: dict[str, object] = field(default_factory=dict)
+    placed: Placement | None = None
     attention: str = ""
     sensitivity: tuple[Influence, ...] = ()
+
+    @cached_property
+    def placement(self) -> dict[str, object]:
+        """The placement in words and shares, worked out when it is asked for; empty for devices and conventions."""
+        if self.placed is None:
+            return {}
+        unplaced = [{"layer": name, "reason": reason} for name, reason in self.placed.unplaced]
+        return {
+            "binding": self.placed.binding,
+            "utilisation": self.placed.utilisation,
+            "fullest": self.placed.fullest,
+            "unplaced": unplaced,
+            "advice": self.placed.advice,
+            "change": self.placed.change,
+        }
 
     def to_dict(self) -> dict[str, object]:
         """The ``energy`` entry of a report."""

@@ -122,7 +122,7 @@ def _busiest(
 def _asked(loads: Loads, own: list[LayerPlacement | None], profile: Profile) -> list[tuple[Constant, Table]]:
     """Each constant of time with what it is charged for, (L, T)."""
     found = {f"{name}_time": getattr(loads, field) for name, field in FIELDS.items()}
-    encodings = np.array([encoding_of(placed, profile) for placed in own])
+    encodings = np.array([encoding_of(layer, o, profile) for layer, o in zip(loads.layers, own, strict=True)])
     for encoding in dict.fromkeys(encodings.tolist()):
         name = f"{ENCODED[encoding]}_time"
         name = name if profile.get(name) else "synaptic_event_time"

@@ -48,15 +48,20 @@ def loads_of(activity: Activity) -> Loads:
             own = _series(node, "synops", float(node.synops), steps)
             events[row] += own
             walked[row] += own * (layer.walked(node) / node.synops if node.synops else 1.0)
-            entering = float(node.messages) if node.messages else layer.spikes_in(node)
-            unknown[row] += node.synops if entering is None else 0.0
+            arriving = entering(layer, node)
+            unknown[row] += node.synops if arriving is None else 0.0
             table = messages.setdefault(node.window, np.zeros(shape))
-            table[row] += _series(node, "messages", entering or 0.0, steps)
+            table[row] += _series(node, "messages", arriving or 0.0, steps)
     active, idle, spikes = (
         np.array([_of(layer, name, steps) for layer in layers]).reshape(shape)
         for name in ("updates_active", "updates_idle", "spikes")
     )
     return Loads(layers, events, walked, active, idle, spikes, messages, unknown)
+
+
+def entering(layer: Layer, node: NodeActivity) -> float | None:
+    """Spike messages of the whole run that enter a synapse node, as counted, else from its events; None if unknown."""
+    return float(node.messages) if node.messages else layer.spikes_in(node)
 
 
 def _of(layer: Layer, name: str, steps: int) -> Table:

@@ -100,12 +100,7 @@ def estimate(
         dense_synops_per_inference=counts.walked,
         priced=summed,
         apart={"static": _sum(standing, seconds)} if apart and standing else {},
-        placement={
-            "binding": placement.binding,
-            "utilisation": placement.utilisation,
-            "unplaced": [{"layer": name, "reason": reason} for name, reason in placement.unplaced],
-            "advice": placement.advice,
-        },
+        placed=placement,
         sensitivity=influences(charges, error),
     )
 
@@ -179,8 +174,9 @@ def _accounting(profile: Profile) -> str:
 
 def _note(profile: Profile, placement: Placement, counts: Workload) -> str:
     parts = [f"{profile.operating_point}. {profile.note}"]
-    if placement.unplaced:
-        names = ", ".join(name for name, _ in placement.unplaced)
-        parts.append(f"Not on the chip: {names}, for a product of two activations has no synaptic operation.")
-    parts.append(f"Counted over {counts.steps} steps; placement: {placement.advice}.")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in placement.unplaced:
+        reasons.setdefault(reason, []).append(name)
+    parts += [f"Not on the chip: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+    parts.append(f"Counted over {counts.steps} steps.")
     return " ".join(parts)

@@ -8,14 +8,24 @@ import numpy as np
 
 from hw_profiles import Profile
 from simulators.energy.loads import Loads, Table
+from simulators.layers import Layer
 from simulators.placement import LayerPlacement, cores_per_spike
+from simulators.placement.memory import FULL_LISTS, MATRIX, SPARSE_LISTS
 
 ENCODED = {"dense": "synaptic_event", "sparse": "synaptic_event_sparse", "shared": "synaptic_event_shared"}
 
 
-def encoding_of(placed: LayerPlacement | None, profile: Profile) -> str:
-    """How a layer's synapses are stored: as placed, else as the chip does."""
-    return getattr(placed, "encoding", "") or profile.synapse_format
+STORED = {MATRIX: "dense", FULL_LISTS: "dense", SPARSE_LISTS: "sparse"}
+
+
+def encoding_of(layer: Layer, placed: LayerPlacement | None, profile: Profile) -> str:
+    """How a layer's synapses are walked: ``shared`` by positions, ``dense`` with the zeros, or ``sparse``.
+
+    As placed, which takes the least memory; as the chip stores synapses where the layer is not placed.
+    """
+    if any(node.positions for node in layer.synapses):
+        return "shared"
+    return STORED.get(placed.encoding if placed else "", profile.synapse_format)
 
 
 def spread_of(loads: Loads, placed: Sequence[LayerPlacement | None], window: int) -> Table:

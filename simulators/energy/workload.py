@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hw_profiles import Interval, Profile
 from simulators.activity import Activity
 from simulators.energy.loads import Loads, loads_of
-from simulators.energy.spread import encoding_of, spread_of
+from simulators.energy.spread import encoding_of
+from simulators.energy.traffic import traffic_of
 from simulators.placement import LayerPlacement, Placement
 
 
@@ -21,11 +23,7 @@ class Workload:
         synops: synaptic events over non-zero weights, attention apart.
         walked: the same if stored zeros are walked too.
         events: events by the encoding of the layers' synapses: ``dense`` walks the zeros.
-        messages: spike messages between cores. Low: one per spike into a layer; nominal: one per
-            core that the tokens which it reaches span; high: as nominal, where the fan-out of a readout is
-            unknown at most one per event.
-        hops: tiles crossed by all messages, east-west and north-south; None where the chip has no mesh.
-        crossing: messages from one chip to another.
+        messages, hops, crossing: see `simulators.energy.traffic.Traffic`.
         named: counts that a profile's unpriced terms refer to, see ``hw_profiles.quantities.COUNTS``.
     """
 
@@ -39,7 +37,7 @@ class Workload:
     updates_active: float
     updates_idle: float
     messages: Interval
-    hops: tuple[Interval | None, Interval | None]
+    hops: tuple[Interval | None, ...]
     crossing: Interval
     named: dict[str, float]
     readouts: tuple[str, ...]
@@ -49,8 +47,9 @@ def workload_of(activity: Activity, placement: Placement, profile: Profile, fill
     """Workload per inference; ``fill_steps`` further steps update every neuron once more, idle."""
     loads, samples = loads_of(activity), activity.samples
     neurons = sum(layer.neurons for layer in loads.layers)
-    messages = _messages(loads, placement) * (1.0 / samples)
-    crossing = messages if placement.chips > 1 else Interval.point(0.0)
+    placed = _placed(loads, placement)
+    traffic = traffic_of(loads, placed, placement, profile)
+    crossing = traffic.crossing * (1.0 / samples)
     attention = [layer.attention for layer in loads.layers if layer.attention]
     synops = float(loads.events.sum()) / samples
     return Workload(
@@ -60,11 +59,11 @@ def workload_of(activity: Activity, placement: Placement, profile: Profile, fill
         neuron_spikes=float(loads.spikes.sum()) / samples,
         synops=synops,
         walked=float(loads.walked.sum()) / samples,
-        events=_events(loads, placement, profile, samples),
+        events=_events(loads, placed, profile, samples),
         updates_active=float(loads.active.sum()) / samples,
         updates_idle=float(loads.idle.sum()) / samples + neurons * fill_steps,
-        messages=messages,
-        hops=(_hops(messages, profile, "mesh_columns"), _hops(messages, profile, "mesh_rows")),
+        messages=traffic.messages * (1.0 / samples),
+        hops=tuple(hops and hops * (1.0 / samples) for hops in traffic.hops),
         crossing=crossing,
         named={
             "steps": float(activity.steps + fill_steps),
@@ -85,25 +84,9 @@ def _placed(loads: Loads, placement: Placement) -> list[LayerPlacement | None]:
     return [placed.get(layer.name) for layer in loads.layers]
 
 
-def _events(loads: Loads, placement: Placement, profile: Profile, samples: int) -> dict[str, float]:
+def _events(loads: Loads, placed: Sequence[LayerPlacement | None], profile: Profile, samples: int) -> dict[str, float]:
     found: Counter[str] = Counter()
-    for row, own in enumerate(_placed(loads, placement)):
-        encoding = encoding_of(own, profile)
+    for row, (layer, own) in enumerate(zip(loads.layers, placed, strict=True)):
+        encoding = encoding_of(layer, own, profile)
         found[encoding] += (loads.walked if encoding == "dense" else loads.events)[row].sum()
     return {encoding: float(events) / samples for encoding, events in found.items()}
-
-
-def _messages(loads: Loads, placement: Placement) -> Interval:
-    own = _placed(loads, placement)
-    low = sum(float(table.sum()) for table in loads.messages.values())
-    spread = sum(float((spread_of(loads, own, window) * table).sum()) for window, table in loads.messages.items())
-    return Interval(low, spread, spread + float(loads.unknown.sum()))
-
-
-def _hops(messages: Interval, profile: Profile, axis: str) -> Interval | None:
-    """Tiles crossed on one axis of a mesh of n: none at least, end to end at most.
-
-    Nominal is the mean distance of two tiles drawn at random, (n^2 - 1) / (3 n).
-    """
-    tiles = profile.limit(axis)
-    return None if not tiles else Interval(0.0, (tiles**2 - 1) / (3 * tiles), tiles - 1).times(messages)

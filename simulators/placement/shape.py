@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import ceil
 
 from simulators.activity import Activity, NodeActivity
 from simulators.layers import Layer, layers_of
+from simulators.once import once
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class LayerShape:
         return self.tokens * self.channels * self.neurons
 
 
-@lru_cache(maxsize=8)
+@once
 def shapes_of(activity: Activity) -> tuple[LayerShape, ...]:
     """Shapes in topological order, kept for the next profile. Raises EstimateError for counts that cannot be."""
     nodes = {node.name: node for node in activity.nodes}

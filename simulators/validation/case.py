@@ -115,6 +115,12 @@ def _check(table: dict[str, Any], where: str) -> None:
         raise EstimateError(f"{where}: measured is empty; add a figure")
 
 
+def _number(side: object, what: str) -> float:
+    if isinstance(side, bool) or not isinstance(side, int | float) or not math.isfinite(side) or side < 0:
+        raise EstimateError(f"{what}: {side!r} is not a non-negative number; give value, or low and high")
+    return float(side)
+
+
 def _measured(entry: dict[str, Any], where: str) -> Measured:
     what = f"{where}: {entry.get('what', 'a measured figure')}"
     if unknown := sorted(set(entry) - ITEM):
@@ -123,18 +129,15 @@ def _measured(entry: dict[str, Any], where: str) -> Measured:
         raise EstimateError(f"{what}: kind {entry.get('kind')!r}, allowed: {', '.join(KINDS)}; correct it")
     if entry.get("unit") not in UNITS:
         raise EstimateError(f"{what}: unit {entry.get('unit')!r} is missing or unknown; known: {', '.join(UNITS)}")
-    sides = [entry.get("low", entry.get("value")), entry.get("high", entry.get("value"))]
-    for side in sides:
-        if isinstance(side, bool) or not isinstance(side, int | float) or not math.isfinite(side) or side < 0:
-            raise EstimateError(f"{what}: {side!r} is not a non-negative number; give value, or low and high")
-    if sides[0] > sides[1]:
-        raise EstimateError(f"{what}: low {sides[0]} exceeds high {sides[1]}; swap them")
+    low, high = (_number(entry.get(side, entry.get("value")), what) for side in ("low", "high"))
+    if low > high:
+        raise EstimateError(f"{what}: low {low} exceeds high {high}; swap them")
     scale = UNITS[entry["unit"]][1]
     return Measured(
         what=entry["what"],
         kind=entry["kind"],
-        low=sides[0] * scale,
-        high=sides[1] * scale,
+        low=low * scale,
+        high=high * scale,
         unit=entry["unit"],
         scale=scale,
         within=float(entry.get("within", 0.0)),

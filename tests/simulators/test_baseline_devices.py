@@ -21,6 +21,9 @@ MOVED = 2 * PER_LAYER
 BERT_BASE = AnnShape(layers=12, width=768, ffn=3072, tokens=128, labels=2, name="BERT base")
 
 
+UNUSUAL = {"running_chip": 'unusual = { least = 10, most = 5000, reason = "a whole card" }\n'}
+
+
 def profile(model: str, *constants: tuple[str, str, str, str], name: str = "test-device") -> Profile:
     """A profile of (quantity, sides, unit, kind)."""
     head = (
@@ -29,7 +32,7 @@ def profile(model: str, *constants: tuple[str, str, str, str], name: str = "test
     )
     tables = [
         f'[constants.{quantity}]\n{sides}\nunit = "{unit}"\nkind = "{kind}"\n'
-        'grade = "S"\ncondition = "c"\nsource = "s"\nreason = "r"\n'
+        'grade = "S"\ncondition = "c"\nsource = "s"\nreason = "r"\n' + UNUSUAL.get(quantity, "")
         for quantity, sides, unit, kind in constants
     ]
     return parse_profile(head + "\n".join(tables), name)
@@ -49,7 +52,8 @@ def test_batched_shares_weights_idle_and_launch() -> None:
 def test_large_batches_stream_activations_and_cannot_beat_the_bandwidth() -> None:
     result = ann_on_gpu(BERT_BASE, "fp32", batch=4096)
     moved = (BERT_BASE.weights / 4096 + BERT_BASE.activations) * 4
-    assert result.seconds.low == pytest.approx(moved / (0.73 * 4.8e12))
+    computing = 2 * BERT_BASE.macs / 66.91e12  # the peak of FP32, which comes first here
+    assert result.seconds.low == pytest.approx(max(moved / (0.73 * 4.8e12), computing), rel=2e-3)
 
 
 @pytest.mark.parametrize(("precision", "size"), [("fp32", 4), ("fp16", 2), ("int8", 1)])

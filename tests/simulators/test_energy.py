@@ -126,13 +126,16 @@ def test_sanafe_profile_term_by_term() -> None:
     assert result.basis == "marginal" and result.grade == "C"
 
 
-def test_zeros_are_walked_in_a_dense_format_only() -> None:
-    weight = NodeActivity("a.weight", "synapse", weights=50, synapses=50, synops=1000, dense_macs=200)
-    activity = Activity(1, 1, 1, (weight, NodeActivity("a", "neuron", 10, updates_active=10)))
-    dense, sparse = priced(activity, "loihi1-sanafe"), priced(activity, "loihi1")
-    assert dense.breakdown["synapse"].nominal == pytest.approx(4000 * 35.5e-12)
-    assert sparse.breakdown["synapse"].low == pytest.approx(1000 * 23.6e-12)
-    assert (dense.synops_per_inference, dense.dense_synops_per_inference) == (1000, 4000)
+@pytest.mark.parametrize(("weights", "walked"), [(640, 2000), (128, 1000)], ids=["half full", "a tenth full"])
+def test_zeros_are_walked_in_full_lists_only(weights: int, walked: int) -> None:
+    """20 lists onto 64 neurons: full 9 words of 64 bits each; sparse, at 18 bits a weight, 10 where half are zero."""
+    weight = NodeActivity("a.weight", "synapse", weights=weights, synapses=weights, synops=1000, dense_macs=1280)
+    activity = Activity(1, 1, 1, (weight, NodeActivity("a", "neuron", 64, updates_active=64)))
+    fitted, published = priced(activity, "loihi1-sanafe"), priced(activity, "loihi1")
+    each = 35.5e-12 if walked == 2000 else 33.6e-12
+    assert fitted.breakdown["synapse"].nominal == pytest.approx(walked * each)
+    assert published.breakdown["synapse"].low == pytest.approx(walked * 23.6e-12)
+    assert (fitted.synops_per_inference, fitted.dense_synops_per_inference) == (1000, 1000 * 1280 / weights)
 
 
 def test_terms_without_a_price_are_listed_with_their_counts() -> None:

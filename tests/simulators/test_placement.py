@@ -43,7 +43,10 @@ def test_each_limit_binds_where_it_should() -> None:
     neurons = place(one(*dense_layer("a", 1, 5000, 1, 1)), loihi1)
     assert (neurons.cores, neurons.binding) == (ceil(5000 / 1024), "neurons_per_core")
     memory = place(one(*dense_layer("a", 1024, 1024, 1, 1)), loihi1)
-    assert (memory.cores, memory.binding) == (1024 * 1024 * 8 // (16384 * 64), "synapse_memory")
+    assert (memory.cores, memory.binding) == (
+        1024 * 16 * 9 // 16384,
+        "synapse_memory",
+    )  # 64 weights and a header: 9 words
     axons = place(one(*dense_layer("a", 300, 2, 32, 1), tokens=32), loihi1)  # 13 tokens of 300 lists a core
     assert (axons.cores, axons.binding) == (ceil(32 / 13), "input_axons")
     single = place(one(*dense_layer("a", 20_000, 1, 1, 1)), loihi1)  # one neuron's inputs cannot be split
@@ -55,8 +58,9 @@ def test_weights_are_copied_per_token_and_layers_do_not_share_cores() -> None:
     nodes = [n for i in range(3) for n in dense_layer(f"block0.{i}", 256, 256, tokens, runs)]
     activity = Activity(samples=10, steps=4, tokens=tokens, nodes=tuple(nodes))
     placement = place(activity, load_profile("loihi1"))
-    assert placement.cores == 3 * (256 * 256 * tokens * 8 // (16384 * 64))
-    assert placement.utilisation["synapse_memory"] == pytest.approx(1.0)
+    words = 256 * 4 * 9  # of a token: each input's 256 weights in four lists, 64 weights and a header in 9 words
+    assert placement.cores == 3 * tokens  # two tokens would need more than 16,384 words
+    assert placement.utilisation["synapse_memory"] == pytest.approx(words / 16384)
     assert placement.layers[0].input_axons == 256 * tokens
     assert placement.fits
 
@@ -79,11 +83,14 @@ def test_attention_that_is_left_is_refused() -> None:
 
 
 def test_the_smallest_change_is_computed() -> None:
-    """1024 x 512 weights fill 4 cores a token: 128 cores hold 32 tokens, or 64 of half as many bits."""
-    activity = Activity(1, 1, 64, dense_layer("a", 1024, 256, 64, 1))
+    """768 lists of 128 weights take 13,824 words of 16,384 (9 for 64 weights, 5 in four bits).
+
+    512 outputs are 4 cores a token: 128 cores hold 32 tokens, or 64 of half as many bits.
+    """
+    activity = Activity(1, 1, 64, dense_layer("a", 768, 256, 64, 1))
     fitting = place(activity, load_profile("loihi1"))
     assert fitting.cores == 64 * 2 and fitting.fits and fitting.changes == ()
-    wider = place(Activity(1, 1, 64, dense_layer("a", 1024, 512, 64, 1)), load_profile("loihi1"))
+    wider = place(Activity(1, 1, 64, dense_layer("a", 768, 512, 64, 1)), load_profile("loihi1"))
     found = {change.kind: change.value for change in wider.changes}
     assert wider.chips == 2 and "one chip holds 32 tokens, 32 fewer" in wider.advice
     assert (found["tokens"], found["bits"], found["chips"]) == (32, 4, 2)

@@ -132,7 +132,10 @@ def test_a_spike_goes_to_the_cores_of_all_tokens_that_it_reaches() -> None:
 
 
 def test_placement_counts_the_synapses_of_a_window_once_a_pair_of_tokens() -> None:
-    """64 x 64 weights at each of 3 distances: 32 + 31 + 30 copies of 8 bits."""
+    """64 x 64 weights at each of 3 distances: 32 + 31 + 30 copies of 8 bits.
+
+    A full list has room for all three distances, at the border too: three times 64 weights and a header, 9 words each.
+    """
     pairs, size = 32 + 31 + 30, 64 * 64
     weight = NodeActivity(
         "a.weight", "synapse", weights=3 * size, synapses=size * pairs, dense_macs=size * pairs, window=3
@@ -140,4 +143,4 @@ def test_placement_counts_the_synapses_of_a_window_once_a_pair_of_tokens() -> No
     activity = Activity(1, 1, 32, (weight, NodeActivity("a", "neuron", 64 * 32)))
     (layer,) = place(activity, load_profile("loihi1")).layers
     assert (layer.synapses, layer.input_axons) == (size * pairs, 64 * 32)
-    assert layer.demands["synapse_memory"] == pytest.approx(size * pairs * 8 / (16384 * 64))
+    assert layer.demands["synapse_memory"] == pytest.approx(64 * 32 * 3 * 9 / 16384)

@@ -49,7 +49,7 @@ input_rate = 0.5
 def chip(sides: str) -> Profile:
     """A chip of one figure per event and one core."""
     figure = 'unit = "pJ"\nkind = "marginal"\ngrade = "P"\ncondition = "c"\nsource = "s"\ncovers = ["neuron"]'
-    cores = '[capacity.cores]\nvalue = 1\nunit = "count"\ngrade = "P"\nsource = "s"'
+    cores = '[capacity.cores]\nvalue = 1\nunit = "count"\ngrade = "P"\ncondition = "c"\nsource = "s"'
     head = 'schema = 1\nname = "chip"\ntitle = "t"\nmodel = "spiking"\noperating_point = "o"\nnote = "n"'
     kinds = 'attention = "none"\nsynapse_format = "sparse"'
     return parse_profile(f"{head}\n{kinds}\n[constants.synaptic_event]\n{sides}\n{figure}\n{cores}", "chip")
