@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from toolkit.reporting.schema import Energy
@@ -21,12 +22,12 @@ COLOURS = {
     "host_io": "#CC79A7",
     "memory": "#56B4E9",
     "arithmetic": "#D55E00",
-    "mac": "#D55E00",
+    "mac": "#882255",
     "accumulate": "#F0E442",
 }
 OTHER = "#444444"
-ROW, WIDTH, MOST = 0.42, 11.5, 3.0  # inches, inches, multiples of the bar that the axis shows
-NAME = 46  # characters of a profile's name
+ROW, WIDTH, MOST = 0.42, 11.5, 2.5  # inches, inches, multiples of the bar that the axis shows
+NAME = 40  # characters of a line of a profile's name
 
 
 def breakdown_figure(energy: Sequence[Energy]) -> Figure | None:
@@ -47,8 +48,8 @@ def breakdown_figure(energy: Sequence[Energy]) -> Figure | None:
         _panel(panel, entries)
         panel.set_title(GROUP_TITLES[group], loc="left", fontsize=9, fontweight="bold")
     axes[-1].set_xlabel(
-        "share of the bar, which is the nominal total; hatched: a sum of low sides, a lower bound. Bars are not\n"
-        "to be compared in length: the figure beside each is its size. Arrow: no public bound, or beyond the axis"
+        "share of the bar, which is the nominal total; hatched: a sum of low sides, a lower bound. Bars are not to be\n"
+        "compared in length: the figure beside each is its size. Dashed arrow: no public bound; solid: beyond the axis"
     )
     _legend(figure, energy)
     figure.suptitle("Estimated energy of one inference: what it is made of", fontsize=11)
@@ -67,8 +68,8 @@ def _panel(axes: Axes, entries: Sequence[Energy]) -> None:
         _stack(axes, y, entry)
         _error(axes, y, entry)
         axes.text(MOST * 1.03, y, compact(entry["joules"], "J"), va="center", fontsize=8)
-    names = [clean(entry["profile"]) for entry in entries]
-    axes.set_yticks(range(len(names)), [n if len(n) <= NAME else n[: NAME - 1] + "…" for n in names], fontsize=8)
+    names = ["\n".join(wrap(clean(entry["profile"]), NAME)) for entry in entries]
+    axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.set_ylim(len(entries) - 0.4, -0.6)
     axes.set_xlim(0, MOST)
     axes.spines[["top", "right"]].set_visible(False)
@@ -94,7 +95,12 @@ def _error(axes: Axes, y: int, entry: Energy) -> None:
         axes.plot([low], [y], marker="|", color="black", markersize=9, zorder=3)
     if high is None or high > MOST:
         tip = end if high is not None else min(end + 0.35, MOST * 0.97)
-        axes.annotate("", (tip, y), (start, y), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2})
+        axes.annotate(
+            "",
+            (tip, y),
+            (start, y),
+            arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2, "ls": "--" if high is None else "-"},
+        )
     else:
         axes.plot([high], [y], marker="|", color="black", markersize=9, zorder=3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log10
 from typing import TYPE_CHECKING
 
 from toolkit.reporting.schema import Energy, Interval
@@ -19,6 +20,7 @@ LOOKS: dict[Group, tuple[str, str]] = {
     "device": ("#009E73", "^"),
     "literature": ("#999999", "x"),
 }
+NEAR = 0.04  # decades within which points share a label
 REACH = 1.7  # how far an arrow runs where a side is not known: a factor
 
 
@@ -36,8 +38,9 @@ def latency_figure(energy: Sequence[Energy]) -> Figure | None:
     axes, key = figure.subplots(1, 2, width_ratios=(1.6, 1))
     axes.set_xscale("log")
     axes.set_yscale("log")
-    for number, entry in enumerate(shown, start=1):
-        _cross(axes, number, entry)
+    for entry in shown:
+        _cross(axes, entry)
+    _number(axes, shown)
     axes.set_xlabel("latency of one inference (s)")
     axes.set_ylabel("energy of one inference (J)")
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
@@ -52,14 +55,25 @@ def _point(interval: Interval) -> float | None:
     return nominal or low or high or None
 
 
-def _cross(axes: Axes, number: int, entry: Energy) -> None:
+def _cross(axes: Axes, entry: Energy) -> None:
     colour, marker = LOOKS[group_of(entry)]
     x, y = _point(entry["seconds"]) or 1.0, _point(entry["joules"]) or 1.0
     for interval, at, across in ((entry["seconds"], x, False), (entry["joules"], y, True)):
         for side in (interval["low"], interval["high"]):
             _arm(axes, (x, y), across, at, side, side is interval["low"], colour)
     axes.plot([x], [y], marker=marker, color=colour, markersize=7, zorder=3)
-    axes.annotate(str(number), (x, y), textcoords="offset points", xytext=(6, 5), fontsize=8, zorder=4)
+
+
+def _number(axes: Axes, shown: Sequence[Energy]) -> None:
+    """The numbers of the key; points on top of each other share a label."""
+    places: dict[tuple[float, float], list[int]] = {}
+    for number, entry in enumerate(shown, start=1):
+        x, y = _point(entry["seconds"]) or 1.0, _point(entry["joules"]) or 1.0
+        near = (at for at in places if abs(log10(at[0] / x)) < NEAR and abs(log10(at[1] / y)) < 2 * NEAR)
+        places.setdefault(next(near, (x, y)), []).append(number)
+    for at, numbers in places.items():
+        label = ", ".join(map(str, numbers))
+        axes.annotate(label, at, textcoords="offset points", xytext=(6, 6), fontsize=8, zorder=4)
 
 
 def _arm(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.pricing.schema import RateCurve
+from toolkit.pricing.schema import Baseline, RateCurve
 from toolkit.reporting.units import clean, percent, si
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _arrows(axes: Axes, rates: NDArray[np.float64], main: NDArray[np.float64]) -
             axes.annotate("", (rates[i], main[i] * 2), (rates[i], main[i]), arrowprops={"arrowstyle": "->"})
 
 
-def _baseline(axes: Axes, curve: RateCurve, colour: str, baseline: dict[str, Any], main: NDArray[np.float64]) -> None:
+def _baseline(axes: Axes, curve: RateCurve, colour: str, baseline: Baseline, main: NDArray[np.float64]) -> None:
     joules = baseline["joules"]
     level = joules["nominal"] or joules["low"] or joules["high"]
     if not level:

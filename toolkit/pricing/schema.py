@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from toolkit.errors import SpikeportError
 from toolkit.reporting.conform import conform
-from toolkit.reporting.schema import Amount, Count, Energy, Fraction, Text
+from toolkit.reporting.schema import Amount, Count, Energy, Fraction, Interval, Text
 
 SCHEMA: Literal["spikeport.energy/1"] = "spikeport.energy/1"
 
@@ -34,12 +34,19 @@ class Source(TypedDict):
     quantity: Text
     term: str | None
     unit: str
-    si: dict[str, Any]
+    si: Interval
     kind: Text
     inferred: bool
     grade: Text
     condition: Text
     source: Text
+
+
+class Baseline(TypedDict):
+    """Joules of a dense network."""
+
+    profile: Text
+    joules: Interval
 
 
 class RateCurve(TypedDict):
@@ -49,7 +56,7 @@ class RateCurve(TypedDict):
     rates: list[Amount]
     joules: dict[str, list[Amount | None]]
     measured_rate: Amount
-    baselines: list[dict[str, Any]]
+    baselines: list[Baseline]
 
 
 class EnergyRecord(TypedDict):
