@@ -7,7 +7,7 @@ from simulators.baselines.formula import LEFT_OUT, linear_attention_sop, literat
 from simulators.baselines.gpu import ann_on_gpu, spiking_on_gpu
 from simulators.baselines.published import PublishedCase, published_cases, published_table
 from simulators.baselines.shape import AnnShape
-from simulators.baselines.table import compare_all, compare_profiles
+from simulators.baselines.table import compare_all, compare_profiles, spiking_on_profiles
 
 __all__ = [
     "LEFT_OUT",
@@ -30,4 +30,5 @@ __all__ = [
     "sop",
     "spiking_literature",
     "spiking_on_gpu",
+    "spiking_on_profiles",
 ]

@@ -78,6 +78,15 @@ def compare_profiles(
     return sorted(results, key=lambda result: ORDER.index(result.kind))
 
 
+def spiking_on_profiles(
+    activity: Activity, profiles: Sequence[Profile], spiking: Spiking | None = None
+) -> list[EnergyEstimate]:
+    """The spiking network alone: on chips, and by the conventions that have the formula's FP32 figures."""
+    chips = [_on_chip(activity, p, spiking or _as_it_is) for p in profiles if p.model == "spiking"]
+    formula = [p for p in profiles if p.model == "literature" and precision_of(p) == "fp32"]
+    return chips + [spiking_literature(activity, profile=profile) for profile in formula]
+
+
 def _as_it_is(activity: Activity, profile: Profile) -> EnergyEstimate:
     return estimate_on(activity, profile)
 

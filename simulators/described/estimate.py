@@ -13,7 +13,12 @@ BETWEEN = "rates are an interval: no centre"
 
 
 def estimate_described(
-    network: DescribedNetwork, profile: Profile, *, step_seconds: float | Interval | None = None, fill_steps: int = 0
+    network: DescribedNetwork,
+    profile: Profile,
+    *,
+    step_seconds: float | Interval | None = None,
+    fill_steps: int = 0,
+    clock_hz: float | None = None,
 ) -> EnergyEstimate:
     """Energy and time of one inference; with rates in an interval, low at the low rates and high at the high ones.
 
@@ -24,7 +29,7 @@ def estimate_described(
         EstimateError: as `simulators.energy.estimate`.
     """
     ends = [
-        estimate_on(run, profile, step_seconds=step_seconds, fill_steps=fill_steps)
+        estimate_on(run, profile, step_seconds=step_seconds, fill_steps=fill_steps, clock_hz=clock_hz)
         for run in (network.low, network.high)
     ]
     return ends[0] if network.exact else _hull(*ends)
