@@ -40,7 +40,10 @@ class Attend:
         units, nonzero = chunk.zeros(width), chunk.zeros(width)
         scratch = np.zeros((q.shape[1], width // heads), self.counter)
         tail = (chunk.plan.steps, chunk.take([self.name])[0], units, nonzero, pairs, gates)
-        ssa(words_of(q), words_of(k), v, chunk.tokens.first, heads, scratch, *tail)
+        depth = width // heads
+        bytes_fill_words = scratch.dtype == np.uint8 and depth % 8 == 0 and depth < 256
+        words = scratch.view(np.uint64) if bytes_fill_words else np.zeros((len(scratch), 0), np.uint64)
+        ssa(words_of(q), words_of(k), v, chunk.tokens.first, heads, scratch, words, *tail)
         chunk.tallies.units[self.name], chunk.tallies.nonzero[self.name] = units, nonzero
 
     def _sdsa(self, chunk: Chunk, q: Array, k: Array, v: Array, pairs: Array, gates: Array) -> None:

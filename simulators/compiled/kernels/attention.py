@@ -12,15 +12,18 @@ from numba import uint64, uintp
 from simulators.compiled.kernels.jit import kernel
 from simulators.compiled.kernels.listing import COUNTS, GATHER, POSITIONS
 
+EACH_BYTE = uint64(0x0101010101010101)  # times it, the highest byte is the sum of all
+
 
 @kernel
-def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs, gates):
+def ssa(q, k, v, first, heads, scratch, words, steps, out, units, nonzero, pairs, gates):
     """Integer sums Q (K^T V) per head (Spikformer, arXiv 2209.15425): rows added where a spike is, no product.
 
     Args:
         q, k: (rows, D / 8) uint64 words of spikes; v: (rows, >= D) uint8.
         heads: of D / heads contiguous channels each.
         scratch: (8 D', D / heads) unsigned, wide enough for N; K^T V of one sample and step.
+        words: ``scratch`` as uint64 where its entries are bytes that fill them, and fewer than 256 a row; else empty.
         steps: T.
         out: (rows, D') integers; written.
         units: (T, D) int64; the sums are added. nonzero: (T, D) int64; counts of sums that are not zero.
@@ -62,7 +65,9 @@ def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs, gates
                     nonzero[t, c] += out[r, c] != 0
             for c in range(channels):
                 pairs[t] += q_count[c] * k_count[c]
-                if k_count[c]:
+                if k_count[c] and words.shape[1]:
+                    _count_gates_of_words(words[c], q_count[c], gates[t])
+                elif k_count[c]:
                     _count_gates(scratch[c], q_count[c], gates[t])
 
 
@@ -83,6 +88,29 @@ def _count_gates(counts, sent, gates):
         for d in range(uintp(len(counts))):
             ones += (counts[d] >> bit) & 1
         gates[bit + uintp(3)] += sent * ones
+
+
+@kernel
+def _count_gates_of_words(counts, sent, gates):
+    """The same on eight entries at a time, as many bits of each as N has."""
+    entries, together = uint64(0), uint64(0)
+    for w in range(uintp(len(counts))):
+        x = counts[w]
+        x |= x >> uint64(4)
+        x |= x >> uint64(2)
+        x |= x >> uint64(1)
+        entries += x & EACH_BYTE
+    entries = (entries * EACH_BYTE) >> uint64(56)
+    for bit in range(uintp(len(gates) - 3)):
+        ones = uint64(0)
+        for w in range(uintp(len(counts))):
+            ones += (counts[w] >> uint64(bit)) & EACH_BYTE
+        ones = (ones * EACH_BYTE) >> uint64(56)
+        together += ones << uint64(bit)
+        gates[bit + uintp(3)] += sent * np.int64(ones)
+    gates[0] += np.int64(together)
+    gates[1] += np.int64(entries)
+    gates[2] += sent * np.int64(entries)
 
 
 @kernel
