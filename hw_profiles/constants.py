@@ -10,33 +10,51 @@ from hw_profiles.quantities import UNITS, Quantity
 from hw_profiles.schema import GRADES, Constant, Kind, ProfileError
 
 SIDES = ("low", "nominal", "high")
+PREFIX = 1000.0
 TERMS = ("synapse", "neuron", "routing", "memory", "static", "host_io")
 _FIELDS = {"value", *SIDES, "unit", "kind", "grade", "condition", "source"}
 _FIELDS |= {"reason", "covers", "chips", "inferred", "unusual"}
 
 
 def parse_constants(
-    table: dict[str, Any], group: str, catalogue: dict[str, Quantity], origin: str, allow_memory: bool
+    table: dict[str, Any],
+    group: str,
+    catalogue: dict[str, Quantity],
+    origin: str,
+    allow_memory: bool,
+    faults: list[str],
 ) -> dict[str, Constant]:
-    """The figures of one group of a profile by quantity, in SI units. Raises ProfileError."""
+    """The figures of one group of a profile by quantity, in SI units; what is wrong is added to ``faults``."""
     found = {}
     for name, entry in table.get(group, {}).items():
         where = f"profile {origin}: {group}.{name}"
-        if name not in catalogue:
-            raise ProfileError(f"{where}: unknown quantity; known: {', '.join(catalogue)}")
-        found[name] = _constant(name, entry, catalogue[name], where, group, allow_memory)
+        try:
+            if name not in catalogue:
+                raise ProfileError(f"{where}: unknown quantity; known: {', '.join(catalogue)}")
+            if complete := _complete(entry, where, group, faults):
+                found[name] = _constant(name, complete, catalogue[name], where, allow_memory)
+        except ProfileError as error:
+            faults.append(str(error))
     return found
 
 
-def _constant(name: str, entry: object, quantity: Quantity, where: str, group: str, allow_memory: bool) -> Constant:
+def _complete(entry: object, where: str, group: str, faults: list[str]) -> dict[str, Any] | None:
+    """The fields of a figure, or None with a fault for each that is missing or unknown."""
     if not isinstance(entry, dict):
         raise ProfileError(f"{where}: {entry!r} has no unit, grade or source; write a table with them")
-    if unknown := sorted(set(entry) - _FIELDS):
-        raise ProfileError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(sorted(_FIELDS))}")
-    entry = {"kind": "capacity", "condition": "per chip"} | entry if group == "capacity" else entry
-    for key in ("unit", "kind", "grade", "condition", "source"):
-        if not isinstance(entry.get(key), str) or not entry[key].strip():
-            raise ProfileError(f"{where}: {key} is missing; a figure without it is refused, add it")
+    entry = {"kind": "capacity"} | entry if group == "capacity" else entry
+    known = ", ".join(sorted(_FIELDS))
+    wrong = [f"{where}: unknown field {key!r}; known: {known}" for key in sorted(set(entry) - _FIELDS)]
+    wrong += [
+        f"{where}: {key} is missing; a figure without it is refused, add it"
+        for key in ("unit", "kind", "grade", "condition", "source")
+        if not isinstance(entry.get(key), str) or not entry[key].strip()
+    ]
+    faults += wrong
+    return None if wrong else entry
+
+
+def _constant(name: str, entry: dict[str, Any], quantity: Quantity, where: str, allow_memory: bool) -> Constant:
     scale = _scale(entry["unit"], quantity, where)
     _check_evidence(entry, quantity, where, allow_memory)
     value = _interval(entry, where) * scale
@@ -94,17 +112,32 @@ def _interval(entry: dict[str, Any], where: str) -> Interval:
 
 
 def _check_magnitude(value: Interval, entry: dict[str, Any], quantity: Quantity, scale: float, where: str) -> None:
-    if isinstance(entry.get("unusual"), str) and entry["unusual"].strip():
-        return
+    own = "unusual" in entry
+    least, most = _own_limits(entry["unusual"], where) if own else (quantity.least / scale, quantity.most / scale)
     for side, number in zip(SIDES, value.sides, strict=True):
         if number is None or (number == 0 and side == "low"):
             continue
-        if not quantity.least <= number <= quantity.most:
-            limits = f"{quantity.least / scale:g} to {quantity.most / scale:g} {entry['unit']}"
+        figure = number / scale
+        if not least <= figure * (1 + 1e-9) or not figure * (1 - 1e-9) <= most:
+            limits = f"{least:g} to {most:g} {entry['unit']}" + (" of unusual" if own else "")
             raise ProfileError(
-                f"{where}: {side} {number / scale:g} {entry['unit']} is outside {limits}; "
-                "check the unit's prefix, or say in unusual why it is right"
+                f"{where}: {side} {figure:g} {entry['unit']} is outside {limits}; "
+                "check the unit's prefix, or give unusual = { least, most, reason } around a figure that is right"
             )
+
+
+def _own_limits(unusual: object, where: str) -> tuple[float, float]:
+    """Limits that a figure brings itself, in its own unit; narrower than a prefix, so that a slip still shows."""
+    form = f"{where}: unusual {unusual!r}: needs least, most (in the unit of the figure) and a reason; correct it"
+    if not isinstance(unusual, dict) or sorted(unusual) != ["least", "most", "reason"]:
+        raise ProfileError(form)
+    least, most, reason = unusual["least"], unusual["most"], unusual["reason"]
+    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in (least, most))
+    if not numbers or not 0 < least < most or not isinstance(reason, str) or not reason.strip():
+        raise ProfileError(form)
+    if most >= PREFIX * least:
+        raise ProfileError(f"{where}: unusual spans {most / least:g}, limit below {PREFIX:g}; narrow least and most")
+    return float(least), float(most)
 
 
 def _covers(entry: dict[str, Any], where: str) -> tuple[str, ...]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hw_profiles.lacking import lacking
 from hw_profiles.schema import Constant, Profile
 
 
 def describe(profile: Profile) -> str:
-    """Title, operating point, then one line per figure: sides, unit, kind, grade, condition, source."""
+    """Title, operating point, model, then one line per figure: sides, unit, kind, grade, condition, source."""
     lines = [
         f"{profile.name}: {profile.title}",
         f"operating point: {profile.operating_point}",
+        f"model: {profile.model}; attention: {profile.attention}; synapse format: {profile.synapse_format}",
         profile.note,
         "",
     ]
@@ -19,7 +23,33 @@ def describe(profile: Profile) -> str:
     if profile.unpriced:
         lines.append("no public price")
         lines += [f"  {entry.term} (per {entry.count}): {entry.reason}" for entry in profile.unpriced]
+    if lacks := lacking(profile):
+        lines += ["", f"no figure for: {', '.join(lacks)}"]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def as_dict(profile: Profile) -> dict[str, Any]:
+    """The same for JSON: figures in the unit of their source and in SI units, what has no price, what lacks."""
+    texts = ("name", "title", "model", "operating_point", "note", "attention", "synapse_format", "basis")
+    return {
+        **{key: getattr(profile, key) for key in texts},
+        "constants": {name: _figure(constant) for name, constant in profile.constants.items()},
+        "capacity": {name: _figure(constant) for name, constant in profile.capacity.items()},
+        "unpriced": [
+            {"term": e.term, "count": e.count, "scope": e.scope, "reason": e.reason} for e in profile.unpriced
+        ],
+        "lacks": lacking(profile),
+    }
+
+
+def _figure(constant: Constant) -> dict[str, Any]:
+    keys = ("unit", "kind", "grade", "condition", "source", "chips", "inferred")
+    return {
+        "text": figure(constant),
+        "si": constant.value.to_dict(),
+        **{key: getattr(constant, key) for key in keys},
+        "covers": list(constant.covers),
+    }
 
 
 def _table(constants: list[Constant]) -> list[str]:

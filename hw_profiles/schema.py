@@ -8,7 +8,7 @@ from typing import Literal
 from hw_profiles.interval import Interval
 
 Kind = Literal["marginal", "all_in", "literature", "static", "timing", "capacity", "validation"]
-Model = Literal["spiking", "gpu", "literature"]
+Model = Literal["spiking", "gpu", "cpu", "literature"]
 
 GRADES = {
     "P": "read in the primary source",
@@ -82,7 +82,8 @@ class Profile:
     """One chip, or one convention, at one operating point.
 
     Attributes:
-        attention: ``none`` (synapses hold static weights only), ``product_neurons``, or ``dense``.
+        attention: as what the chip runs a product of two activations: ``none`` (it has neither threshold gates
+            nor products), ``gates`` (neurons with static weights), ``product_neurons``, or ``dense``.
         synapse_format: ``sparse`` stores and walks non-zero weights, ``dense`` walks the zeros too.
     """
 

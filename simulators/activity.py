@@ -15,7 +15,36 @@ from simulators.errors import GraphSimulationError
 WEIGHT_BYTES = 1  # Loihi 2 stores weights in up to 8 bits (Intel's brief)
 STATE_BYTES = 12  # of an update: u and v, 24 bits each, read and written
 PER_STEP = ("spikes", "synops", "messages", "updates_active", "updates_idle")
+INPUT = "input"  # the sender of what the host sends in
+ENTERING = ("q", "k", "v", "valid", "coincidences")
 SUMMED = (*PER_STEP, "dense_macs", "accumulates", "macs", "bytes")
+
+
+@dataclass(frozen=True)
+class AttentionCounts:
+    """What an attention is and what entered it: chips that run it as gates are priced from these.
+
+    Attributes:
+        kind: ``ssa`` or ``sdsa``.
+        width, heads, tokens: D, heads and N.
+        threshold: token count at which an ``sdsa`` channel opens; 0 for ``ssa``.
+        q, k, v, valid: spikes of the whole run that entered each part; ``valid`` is 0 for ``ssa``.
+        coincidences: of ``sdsa``, pairs of a q and a k spike of one channel, token and step; of ``ssa``, of one
+            channel and step at any two tokens, N^2 at the most.
+        gates: spikes that its body of gates would emit, see `simulators.tallies.Tallies`, over the whole run.
+    """
+
+    kind: str
+    width: int
+    heads: int
+    tokens: int
+    threshold: int
+    q: int
+    k: int
+    v: int
+    valid: int
+    coincidences: int
+    gates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +70,8 @@ class NodeActivity:
             themselves where the run counted per neuron. 0 for ``ssa``, whose sums have no membrane.
         updates_idle: the other neuron updates, padding included.
         window: tokens that one output of a synapse node sees.
+        positions: of a described convolution, output positions over which its ``weights`` are shared, whose
+            ``synapses``, ``axons`` and ``messages`` are counted to the borders; 0 for any other node.
         messages: of a neuron or an attention, non-zero messages sent. Of a synapse, non-zero messages that
             enter it: each once, whatever its value and however many weights or windows it meets, if it meets
             any weight at all.
@@ -56,6 +87,11 @@ class NodeActivity:
             its ``u`` and ``v`` have 24 bits (Lava's ``fixed_pt`` LIF, lava-nc 0.10.0), each read and written.
             0 for ``ssa``, which keeps neither weights nor state. Messages on their way are counted by
             ``messages``, not here.
+        axons: of a synapse node, source neurons over all tokens that reach it over any weight, each once however
+            many layers of a residual sum send through it; 0 where not counted.
+        sources: of a synapse or attention node of a simulation, the nodes whose spikes enter it, ``input`` for what
+            the host sends; several where a residual sum enters.
+        attention: of an attention node of a simulation, what entered it.
         per_step: the series over the T steps of each count in ``PER_STEP``, summed over samples; empty where
             the counts come from elsewhere than a simulation.
     """
@@ -71,10 +107,14 @@ class NodeActivity:
     updates_active: int = 0
     updates_idle: int = 0
     window: int = 1
+    positions: int = 0
     messages: int = 0
     accumulates: int = 0
     macs: int = 0
     bytes: int = 0
+    axons: int = 0
+    sources: tuple[str, ...] = ()
+    attention: AttentionCounts | None = None
     per_step: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -87,10 +127,11 @@ class NodeActivity:
                 )
 
     @classmethod
-    def of(cls, name: str, kind: str, steps: int, series: Mapping[str, Sequence[int]], **rest: int) -> NodeActivity:
+    def of(cls, name: str, kind: str, steps: int, series: Mapping[str, Sequence[int]], **rest: Any) -> NodeActivity:
         """A node by its series over the steps, those not given being zero; the totals are their sums."""
         per_step = {count: tuple(series.get(count, (0,) * steps)) for count in PER_STEP}
-        return cls(name, kind, per_step=per_step, **{k: sum(v) for k, v in per_step.items()}, **rest)
+        totals: dict[str, Any] = {k: sum(v) for k, v in per_step.items()}
+        return cls(name, kind, per_step=per_step, **totals, **rest)
 
 
 @dataclass(frozen=True)
@@ -145,4 +186,14 @@ def _together(same: Sequence[NodeActivity]) -> NodeActivity:
     counts: dict[str, Any] = {name: sum(getattr(node, name) for node in same) for name in SUMMED}
     common = [name for name in same[0].per_step if all(name in node.per_step for node in same)]
     series = {name: tuple(map(sum, zip(*(node.per_step[name] for node in same), strict=True))) for name in common}
-    return replace(same[0], per_step=series, **counts)
+    return replace(same[0], per_step=series, attention=_attention_of(same), **counts)
+
+
+def _attention_of(same: Sequence[NodeActivity]) -> AttentionCounts | None:
+    """Counts of what entered, over several runs; None where one of them has none."""
+    parts = [node.attention for node in same if node.attention]
+    if len(parts) < len(same):
+        return None
+    summed = {name: sum(getattr(part, name) for part in parts) for name in ENTERING}
+    gates = tuple(map(sum, zip(*(part.gates for part in parts), strict=True)))
+    return replace(parts[0], gates=gates, **summed)

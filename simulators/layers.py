@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
-from simulators.activity import Activity, NodeActivity
+from simulators.activity import SUMMED, Activity, NodeActivity
+from simulators.once import once
+
+NUMBERS = ("neurons", "weights", "synapses", *SUMMED)
 
 
 class EstimateError(ValueError):
@@ -52,7 +55,7 @@ class Layer:
 
     def walked(self, node: NodeActivity) -> float:
         """Events of one synapse node if the zeros of its matrix are stored and walked too."""
-        if not node.weights or not node.dense_macs:
+        if not node.weights or not node.dense_macs or node.positions:
             return float(node.synops)
         return node.synops * self._matrix(node) / node.weights
 
@@ -69,8 +72,8 @@ class Layer:
         return node.dense_macs / (self.runs * self.neurons) / (node.window * self._inside(node))
 
     def axons(self, node: NodeActivity) -> int:
-        """Input lists of one synapse node, one per source neuron; 0 for a readout, where unknown."""
-        return round((self.fan_in(node) or 0.0) * self.tokens)
+        """Input lists of one synapse node, one per source neuron; 0 where unknown."""
+        return node.axons or round((self.fan_in(node) or 0.0) * self.tokens)
 
     @cached_property
     def input_axons(self) -> int:
@@ -83,6 +86,8 @@ class Layer:
         A spike over a matrix with ``weights`` non-zero entries and ``fan_in`` inputs makes
         ``weights / fan_in`` events on average over the slots; of a window, fewer near its border.
         """
+        if node.positions:
+            return float(node.messages)
         inputs = self.fan_in(node)
         if inputs is None or not node.weights:
             return None
@@ -97,6 +102,7 @@ class Layer:
         return node.dense_macs / (self.runs * self.tokens * self._inside(node))
 
 
+@once
 def layers_of(activity: Activity) -> list[Layer]:
     """Layers in topological order. Raises EstimateError for counts that cannot be."""
     _check(activity)
@@ -124,6 +130,6 @@ def _check(activity: Activity) -> None:
             raise EstimateError(
                 f"activity node {node.name}: kind {node.kind!r} is unknown; use neuron, synapse, attention"
             )
-        for name, value in vars(node).items():
-            if isinstance(value, int) and value < 0:
+        for name in NUMBERS:
+            if (value := getattr(node, name)) < 0:
                 raise EstimateError(f"activity node {node.name}: {name} {value} is negative; count the run again")

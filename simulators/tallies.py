@@ -28,12 +28,17 @@ class Tallies:
         active: per neuron node and ``sdsa`` attention, (T,): active updates.
         pairs: per attention, (T,): coincidences of q and k. Of ``ssa``: q[i, a] AND k[j, a] over tokens i, j
             and channels a. Of ``sdsa``: q[n, a] AND k[n, a].
+        gates: per attention, (T, G): spikes that its body of gates would emit (`exporters.nir.ssa`, `.sdsa`), those
+            of ``pairs`` and of the result apart. Of ``ssa``, G = 3 + bits of N: k AND v; entries of K^T V that are
+            not zero; q AND such an entry; then q AND each bit of the entries from the lowest. Of ``sdsa``, G = 1:
+            channels open at valid tokens.
     """
 
     units: dict[str, Counts] = field(default_factory=dict)
     nonzero: dict[str, Counts] = field(default_factory=dict)
     active: dict[str, Counts] = field(default_factory=dict)
     pairs: dict[str, Counts] = field(default_factory=dict)
+    gates: dict[str, Counts] = field(default_factory=dict)
 
     def add(self, other: Tallies) -> None:
         """Count what ``other`` counted too: other samples of the same graph over the same steps.
@@ -51,6 +56,11 @@ class Tallies:
                         "be int64 of one shape; add runs of one graph and one number of steps"
                     )
                 own[name] = known + counts
+
+
+def gate_kinds(node: Attention) -> int:
+    """How many kinds of gate spikes are counted of an attention, see :class:`Tallies`."""
+    return 3 + node.tokens.bit_length() if node.kind == "ssa" else 1
 
 
 def is_graded(signal: Signal) -> bool:

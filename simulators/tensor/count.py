@@ -12,8 +12,8 @@ from torch import Tensor
 from exporters.nir.graph import Attention
 from simulators.arithmetic import FLOAT32_EXACT
 from simulators.operations import Edge, Operation, Plan
-from simulators.tallies import Tallies, follows, is_graded, needs_nonzero
-from simulators.tensor.attention import coincidences
+from simulators.tallies import Tallies, follows, gate_kinds, is_graded, needs_nonzero
+from simulators.tensor.attention import coincidences, is_open, ssa_gates
 
 CACHED = 2**18  # elements that one pass takes at a time on a CPU, so that a second look at them finds them in cache
 
@@ -113,14 +113,18 @@ class Counter:
         events = values[edge.source] != 0
         return events if edge.linear is None else events.float() @ self.mask[edge.linear] > 0
 
-    def attention(self, name: str, parts: list[Tensor]) -> None:
-        """Count what happens inside one attention kernel; ``parts`` are (T, B, N, C)."""
+    def attention(self, name: str, parts: list[Tensor], token_counts: Tensor | None) -> None:
+        """Count what happens inside one attention kernel; ``parts`` are (T, B, N, C), of ``ssa`` also its K^T V."""
         node = self.plan.graph.nodes[name]
         assert isinstance(node, Attention)
         q, k, v = parts[:3]
         if node.kind == "ssa":
+            assert token_counts is not None
             self._add("pairs", name, coincidences(q, k).sum(dim=1))
+            self._add("gates", name, ssa_gates(q, token_counts, gate_kinds(node) - 3))
             return
+        opened = is_open(q, k, node.threshold).sum(dim=-1) * parts[3].sum(dim=(2, 3)).long()[..., None]
+        self._add("gates", name, opened.sum(dim=1))
         self._add("pairs", name, (q * k).sum(dim=-1).sum(dim=(1, 2), dtype=torch.float64))
         reached = q + k + v + parts[3]  # the valid spike of a token reaches all its channels
         if self.per_neuron:

@@ -19,7 +19,7 @@ from simulators.linear import Dense, Index, Selected, as_index, selection
 from simulators.operations import Operation, Piece, Plan
 from simulators.products import BFLOAT16_EXACT, reduced_precision
 from simulators.tallies import Tallies
-from simulators.tensor.attention import sdsa, ssa
+from simulators.tensor.attention import sdsa, ssa, token_counts
 from simulators.tensor.bounds import bounds_of
 from simulators.tensor.count import Counter
 from simulators.tensor.grids import average, extremes
@@ -273,12 +273,14 @@ class TensorEngine:
             batch.rows.to_grid(self._part(pieces, width, batch.values)).to(op.dtype)
             for pieces, width in zip(op.parts, widths, strict=False)
         ]
+        counts: Tensor | None = None
         if node.kind == "ssa":
             with self._kernel_precision(node):
-                out = ssa(parts[0], parts[1], parts[2], node.heads)
+                counts = token_counts(parts[1], parts[2], node.heads)
+                out = ssa(parts[0], counts)
         else:
             out = sdsa(parts[0], parts[1], parts[2], parts[3], node.threshold)
-        self.counter.attention(op.name, parts)
+        self.counter.attention(op.name, parts, counts)
         return batch.rows.from_grid(out).to(self.types[op.name])
 
     def _kernel_precision(self, node: Attention) -> AbstractContextManager[None]:

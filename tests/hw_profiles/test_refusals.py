@@ -97,18 +97,35 @@ def test_a_wrong_figure_is_refused_by_name(changes: dict[str, str | None], messa
 def test_a_slipped_prefix_is_caught(name: str, value: str, right: str, wrong: str, kind: str) -> None:
     figure = {"value": value, "kind": f'"{kind}"'}
     parse_profile(profile(name, **figure, unit=f'"{right}"'), "x")
-    if name == "bandwidth":
-        return  # 4.8 GB/s is a slow memory, not an impossible one
     with pytest.raises(ProfileError, match="outside"):
         parse_profile(profile(name, **figure, unit=f'"{wrong}"'), "x")
 
 
-def test_a_rightly_unusual_figure_says_why() -> None:
+SOFTWARE = '{ least = 1, most = 100, reason = "neurons run in software" }'
+
+
+def test_an_unusual_figure_brings_limits_of_its_own() -> None:
     spinnaker = {"value": "13.3", "unit": '"nJ"'}
     with pytest.raises(ProfileError, match="unusual"):
         parse_profile(profile(**spinnaker), "x")
-    known = parse_profile(profile(**spinnaker, unusual='"neurons run in software"'), "x")
+    known = parse_profile(profile(**spinnaker, unusual=SOFTWARE), "x")
     assert known.constants["synaptic_event"].value.nominal == pytest.approx(13.3e-9)
+
+
+@pytest.mark.parametrize(
+    ("value", "unusual", "message"),
+    [
+        ("13300", SOFTWARE, "outside 1 to 100 nJ of unusual"),
+        ("0.0133", SOFTWARE, "outside 1 to 100 nJ of unusual"),
+        ("13.3", '"neurons run in software"', "needs least, most"),
+        ("13.3", '{ least = 1, most = 100, reason = " " }', "needs least, most"),
+        ("13.3", '{ least = 0, most = 100, reason = "x" }', "needs least, most"),
+        ("13.3", '{ least = 0.1, most = 100, reason = "x" }', "spans 1000, limit below 1000"),
+    ],
+)
+def test_unusual_does_not_switch_the_check_off(value: str, unusual: str, message: str) -> None:
+    with pytest.raises(ProfileError, match=message):
+        parse_profile(profile(value=value, unit='"nJ"', unusual=unusual), "x")
 
 
 def test_memory_grade_needs_an_opt_in() -> None:
@@ -132,7 +149,7 @@ def test_marginal_and_all_in_do_not_share_a_profile() -> None:
         (HEAD + "clock = 3\n", "unknown key 'clock'"),
         (HEAD + "constants = 3\n", "constants is not a table"),
         (HEAD + "[constants]\nsynaptic_event = 23.6\n", "no unit, grade or source"),
-        (HEAD + "[constants.clock]\nvalue = 1\n", "unknown quantity"),
+        (HEAD + "[constants.tempo]\nvalue = 1\n", "unknown quantity"),
         (HEAD + '[[unpriced]]\nterm = "x"\n', "unpriced entry"),
         (
             HEAD + '[[unpriced]]\nterm = "x"\ncount = "days"\nscope = "core"\nreason = "y"\n',
@@ -146,7 +163,7 @@ def test_a_wrong_file_is_refused(text: str, message: str) -> None:
 
 
 def test_unknown_names_and_paths(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="known: cmos45"):
+    with pytest.raises(ProfileError, match="known: a100"):
         load_profile("loihi3")
     with pytest.raises(ProfileError, match="cannot be read"):
         load_profile(tmp_path / "none.toml")

@@ -129,6 +129,11 @@ class Reference:
             count.series["accumulates" if units and binary else "macs"][t] += events
             count.series["bytes"][t] += events  # 8 bits each
             count.series["messages"][t] += events > 0
+        reachable = [
+            any(m - a >= 0 and taps[a, o, c] for a, o in itertools.product(range(node.window), range(len(node.weight))))
+            for c, m in itertools.product(range(taps.shape[2]), range(node.tokens))
+        ]
+        count.totals["axons"] = sum(reachable)
         pairs = [(n, a) for n in range(node.tokens) for a in range(node.window) if n + a < node.tokens]
         count.totals["synapses"] = sum(int(np.count_nonzero(taps[a])) for _, a in pairs)
         count.totals["dense_macs"] = len(pairs) * taps[0].size * self.samples * self.steps

@@ -123,6 +123,33 @@ def test_attention_operations_are_coincidences_and_deliveries(counted) -> None: 
         assert (node.kind, node.synops) == ("attention", operations)
 
 
+def test_what_enters_attention(counted) -> None:  # type: ignore[no-untyped-def]
+    s, inputs, modes = counted
+    _, spikes = sources(s, inputs)
+    for i in range(s.blocks):
+        q, k, v = (spikes[f"block{i}.{name}"] for name in ("q", "k", "v"))
+        node = modes["token"][f"block{i}.attention" + (".sum" if s.kind == "ssa" else "")].attention
+        assert (node.q, node.k, node.v) == (q.sum(), k.sum(), v.sum())
+        assert (node.kind, node.width, node.tokens) == (s.kind, s.width, s.tokens)
+        assert node.heads == (s.heads if s.kind == "ssa" else 1)  # channels of sdsa do not mix
+        if s.kind == "ssa":  # any two tokens
+            assert node.coincidences == (q.sum(axis=3, dtype=int) * k.sum(axis=3, dtype=int)).sum()
+            assert (node.valid, node.threshold) == (0, 0)
+        else:
+            assert node.coincidences == (q & k).sum()
+            assert (node.valid, node.threshold) == (spikes["valid"][:, :, 0].sum(), s.attention_threshold)
+
+
+def test_who_sends(counted) -> None:  # type: ignore[no-untyped-def]
+    s, _, modes = counted
+    nodes = modes["token"]
+    attention = "attention.sum" if s.kind == "ssa" else "attention"
+    assert nodes["block0.q.weight"].sources == ("code",)
+    assert set(nodes["block1.q.weight"].sources) == {"code", "block0.o", "block0.fc2"}
+    assert {"block0.q", "block0.k", "block0.v"} <= set(nodes[f"block0.{attention}"].sources)
+    assert nodes["block0.fc2.weight"].sources == ("block0.fc1",)
+
+
 def ssa_operations(q: NDArray[np.bool_], k: NDArray[np.bool_], v: NDArray[np.bool_], heads: int) -> tuple[int, int]:
     """Score accumulations and score units delivered, one by one; and non-zero outputs."""
     operations = messages = 0

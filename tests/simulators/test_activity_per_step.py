@@ -19,7 +19,7 @@ from simulators.tallies import Tallies
 from tests.simulators.counting_reference import Reference, inlined
 from tests.simulators.small_student import graph_of, random_inputs, random_student, sdsa_body
 
-COUNTS = [f.name for f in fields(NodeActivity) if f.name not in ("name", "kind", "per_step")]
+COUNTS = [f.name for f in fields(NodeActivity) if f.name not in ("name", "kind", "per_step", "sources", "attention")]
 
 
 def check(graph: Graph, inputs: NDArray[np.bool_], arithmetic: str = "loihi2", expand: bool = False) -> Activity:
@@ -138,7 +138,13 @@ def test_messages_that_cancel_at_a_junction_are_none() -> None:
 def test_silence_costs_idle_updates_and_nothing_else() -> None:
     graph = random_graph(1, "ssa")
     for node in check(graph, np.zeros_like(random_spikes(1, graph))).nodes:
-        busy = {name for name in COUNTS if getattr(node, name)} - {"dense_macs", "neurons", "weights", "synapses"}
+        busy = {name for name in COUNTS if getattr(node, name)} - {
+            "dense_macs",
+            "neurons",
+            "weights",
+            "synapses",
+            "axons",
+        }
         assert busy <= {"window", "updates_idle", "bytes"} and (node.kind == "neuron" or not node.bytes)
 
 

@@ -151,19 +151,22 @@ def test_spikes_are_listed_in_order() -> None:
         np.testing.assert_array_equal(index[start[r] : start[r + 1]], np.flatnonzero(x[r]))
 
 
-def test_ssa_of_more_tokens_than_a_byte_counts() -> None:
-    samples, steps, tokens, width, heads = 2, 2, 300, 16, 2
+@pytest.mark.parametrize(("tokens", "heads"), [(300, 2), (200, 2), (200, 4)], ids=["wide", "words", "bytes"])
+def test_ssa_in_wide_entries_in_bytes_and_in_words_of_bytes(tokens: int, heads: int) -> None:
+    samples, steps, width = 2, 2, 16
     spikes = np.random.default_rng(1).random((3, samples, steps, width, tokens)) < 0.95
     q, k, v = (np.ascontiguousarray(x.transpose(0, 3, 1, 2).reshape(-1, width)).astype(np.uint8) for x in spikes)
     out = np.zeros((samples * tokens * steps, width), np.int32)
+    gates = np.zeros((steps, 3 + tokens.bit_length()), np.int64)
     units, nonzero, pairs = (
         np.zeros((steps, width), np.int64),
         np.zeros((steps, width), np.int64),
         np.zeros(2, np.int64),
     )
     first = np.array([0, tokens, 2 * tokens])
-    scratch = np.zeros((width, width // heads), np.uint32)
-    ssa(q.view(np.uint64), k.view(np.uint64), v, first, heads, scratch, steps, out, units, nonzero, pairs)
+    scratch = np.zeros((width, width // heads), np.uint32 if tokens > 255 else np.uint8)
+    words = scratch.view(np.uint64) if tokens < 256 and heads == 2 else np.zeros((width, 0), np.uint64)
+    ssa(q.view(np.uint64), k.view(np.uint64), v, first, heads, scratch, words, steps, out, units, nonzero, pairs, gates)
     expected = ssa_sums(*(x.astype(np.int64) for x in spikes), heads)
     seen = out.reshape(samples, tokens, steps, width).transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(seen, expected)
@@ -171,3 +174,12 @@ def test_ssa_of_more_tokens_than_a_byte_counts() -> None:
     np.testing.assert_array_equal(nonzero, (expected != 0).sum(axis=(0, 3)))
     counts = spikes.sum(axis=-1, dtype=np.int64)
     np.testing.assert_array_equal(pairs, (counts[0] * counts[1]).sum(axis=(0, 2)))
+    depth = width // heads
+    split = spikes.reshape(3, samples, steps, heads, depth, tokens).astype(np.int64)
+    both = np.einsum("sthan,sthen->sthae", split[1], split[2])
+    bits = both[..., None] >> np.arange(tokens.bit_length()) & 1
+    np.testing.assert_array_equal(gates[:, 0], both.sum(axis=(0, 2, 3, 4)))
+    np.testing.assert_array_equal(gates[:, 1], (both != 0).sum(axis=(0, 2, 3, 4)))
+    sent = split[0].sum(axis=-1)
+    np.testing.assert_array_equal(gates[:, 2], np.einsum("stha,sthae->t", sent, both != 0))
+    np.testing.assert_array_equal(gates[:, 3:], np.einsum("stha,sthaeb->tb", sent, bits))

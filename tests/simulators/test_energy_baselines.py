@@ -11,60 +11,12 @@ from simulators.baselines import (
     ann_at_45nm,
     ann_on_gpu,
     compare_all,
-    spiking_literature,
     spiking_on_gpu,
 )
+from simulators.baselines.formula import literature_joules
 from simulators.layers import EstimateError
-from simulators.literature import linear_attention_sop, literature_joules, sop
 
-STEPS, WIDTH, HIDDEN, HEADS, TOKENS = 4, 512, 2048, 8, 14 * 14
-# Per block, %: input of q/k/v, of proj, of fc1, of fc2; rates of q, k, v (published log, b361b9d).
-BLOCKS = (
-    (17.6596, 29.7803, 26.7677, 3.2887, 17.2302, 3.6263, 6.9577),
-    (33.7953, 30.9585, 33.0194, 2.9645, 11.6275, 4.0295, 7.1732),
-    (34.2223, 31.4190, 34.7303, 2.5598, 10.6693, 4.4415, 7.5246),
-    (34.4264, 29.0893, 34.6611, 1.9291, 8.1886, 5.0002, 7.6878),
-    (34.3273, 20.9885, 36.0386, 1.4209, 6.3653, 4.3255, 7.0542),
-    (35.9287, 16.5693, 35.9498, 0.9526, 7.7112, 3.1131, 7.3216),
-    (34.2288, 10.6834, 32.2696, 0.5689, 7.0238, 2.4202, 7.3486),
-    (31.7672, 9.4771, 29.9233, 1.3768, 9.7277, 2.8122, 7.9547),
-)
-CONVOLUTIONS = (
-    (64, 128, 112, 25.8313),
-    (128, 256, 56, 15.3364),
-    (256, 512, 28, 13.1065),
-    (512, 512, 14, 12.9557),
-)
 BERT_BASE = AnnShape(layers=12, width=768, ffn=3072, tokens=128, labels=2, name="BERT base")
-
-
-def spikingformer_sop() -> float:
-    """Accumulates of Spikingformer-8-512 from its published rates; proj, fc1 and fc2 have a bias."""
-    total = sum(sop(rate / 100, STEPS, 9 * i * o * size**2) for i, o, size, rate in CONVOLUTIONS)
-    for qkv, proj, fc1, fc2, q, k, v in BLOCKS:
-        total += 3 * sop(qkv / 100, STEPS, TOKENS * WIDTH * WIDTH)
-        total += sop(proj / 100, STEPS, TOKENS * WIDTH * (WIDTH + 1))
-        total += sop(fc1 / 100, STEPS, TOKENS * HIDDEN * (WIDTH + 1))
-        total += sop(fc2 / 100, STEPS, TOKENS * WIDTH * (HIDDEN + 1))
-        total += linear_attention_sop(q / 100, k / 100, v / 100, STEPS, HEADS, TOKENS, WIDTH // HEADS)
-    return total
-
-
-def test_spikingformer_8_512_golden_case() -> None:
-    """0.347329512 GMAC + 6.517540941 GAC = 7.463503 mJ, from the published rates."""
-    macs = sop(1.0, STEPS, 9 * 3 * 64 * 224**2) + sop(1.0, 1, 512 * 1000 + 1000)
-    assert macs == 347_329_512
-    accumulates = spikingformer_sop()
-    assert accumulates == pytest.approx(6.517540941e9, rel=1e-6)  # rates are printed to six digits
-    assert literature_joules(macs, accumulates).nominal == pytest.approx(7.463503e-3, rel=1e-6)
-
-
-def test_spikebert_mr_and_its_bert() -> None:
-    """SpikeBERT, Table 2: 26.94 GSOP at 0.9 pJ; BERT, 22.23 GFLOP (rounded) at 4.6 pJ each: 102.24 mJ."""
-    activity = Activity(1, 4, 128, (NodeActivity("all.weight", "synapse", synops=26_940_000_000),))
-    assert spiking_literature(activity).joules.nominal == pytest.approx(24.25e-3, rel=1e-3)
-    assert literature_joules(22.23e9, 0.0).nominal == pytest.approx(102.24e-3, rel=5e-4)
-    assert spiking_literature(activity, analog_macs=0.82e9).joules.nominal == pytest.approx(28.03e-3, rel=2e-3)
 
 
 def test_bert_base_flops_from_its_shape() -> None:

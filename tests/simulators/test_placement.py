@@ -43,9 +43,14 @@ def test_each_limit_binds_where_it_should() -> None:
     neurons = place(one(*dense_layer("a", 1, 5000, 1, 1)), loihi1)
     assert (neurons.cores, neurons.binding) == (ceil(5000 / 1024), "neurons_per_core")
     memory = place(one(*dense_layer("a", 1024, 1024, 1, 1)), loihi1)
-    assert (memory.cores, memory.binding) == (1024 * 1024 * 8 // (16384 * 64), "synapse_memory")
-    axons = place(one(*dense_layer("a", 20_000, 1, 1, 1)), loihi1)
-    assert (axons.cores, axons.binding) == (ceil(20_000 / 4096), "input_axons")
+    assert (memory.cores, memory.binding) == (
+        1024 * 16 * 9 // 16384,
+        "synapse_memory",
+    )  # 64 weights and a header: 9 words
+    axons = place(one(*dense_layer("a", 300, 2, 32, 1), tokens=32), loihi1)  # 13 tokens of 300 lists a core
+    assert (axons.cores, axons.binding) == (ceil(32 / 13), "input_axons")
+    single = place(one(*dense_layer("a", 20_000, 1, 1, 1)), loihi1)  # one neuron's inputs cannot be split
+    assert not single.fits and single.violations[0].limit == "input_axons"
 
 
 def test_weights_are_copied_per_token_and_layers_do_not_share_cores() -> None:
@@ -53,8 +58,9 @@ def test_weights_are_copied_per_token_and_layers_do_not_share_cores() -> None:
     nodes = [n for i in range(3) for n in dense_layer(f"block0.{i}", 256, 256, tokens, runs)]
     activity = Activity(samples=10, steps=4, tokens=tokens, nodes=tuple(nodes))
     placement = place(activity, load_profile("loihi1"))
-    assert placement.cores == 3 * (256 * 256 * tokens * 8 // (16384 * 64))
-    assert placement.utilisation["synapse_memory"] == pytest.approx(1.0)
+    words = 256 * 4 * 9  # of a token: each input's 256 weights in four lists, 64 weights and a header in 9 words
+    assert placement.cores == 3 * tokens  # two tokens would need more than 16,384 words
+    assert placement.utilisation["synapse_memory"] == pytest.approx(words / 16384)
     assert placement.layers[0].input_axons == 256 * tokens
     assert placement.fits
 
@@ -67,25 +73,27 @@ def test_neuron_state_shares_the_core_memory_of_loihi2() -> None:
     assert placement.layers[0].demands["core_memory"] == pytest.approx(demand)
 
 
-def test_attention_takes_product_neurons_on_loihi2_and_is_refused_on_loihi1() -> None:
-    tokens, width, runs = 32, 128, 8
-    products = 2 * tokens * tokens * width  # N * N * D for the scores and for the sums
-    attention = NodeActivity("block0.sums", "attention", synops=500, dense_macs=products * runs)
-    activity = Activity(samples=2, steps=4, tokens=tokens, nodes=(attention,))
-    on_two = place(activity, load_profile("loihi2"))
-    assert on_two.layers[0].neurons == products
-    assert on_two.cores >= products / 8192 and not on_two.unplaced
-    on_one = place(activity, load_profile("loihi1"))
-    assert on_one.layers == () and not on_one.fits
-    assert "static weights" in on_one.unplaced[0][1]
+def test_attention_that_is_left_is_refused() -> None:
+    attention = NodeActivity("block0.sums", "attention", synops=500, dense_macs=2 * 32 * 32 * 128 * 8)
+    activity = Activity(samples=2, steps=4, tokens=32, nodes=(attention,))
+    for chip in ("loihi1", "loihi2"):
+        placement = place(activity, load_profile(chip))
+        assert placement.layers == () and not placement.fits and placement.binding == "operations"
+        assert "static weights" in placement.unplaced[0][1]
 
 
-def test_advice_names_the_tokens_that_would_fit() -> None:
-    activity = Activity(1, 1, 64, dense_layer("a", 1024, 256, 64, 1))
-    placement = place(activity, load_profile("loihi1"))
-    assert placement.cores == 64 * 2 and placement.fits
-    wider = place(Activity(1, 1, 64, dense_layer("a", 1024, 512, 64, 1)), load_profile("loihi1"))
-    assert wider.chips == 2 and "about 32 tokens" in wider.advice
+def test_the_smallest_change_is_computed() -> None:
+    """768 lists of 128 weights take 13,824 words of 16,384 (9 for 64 weights, 5 in four bits).
+
+    512 outputs are 4 cores a token: 128 cores hold 32 tokens, or 64 of half as many bits.
+    """
+    activity = Activity(1, 1, 64, dense_layer("a", 768, 256, 64, 1))
+    fitting = place(activity, load_profile("loihi1"))
+    assert fitting.cores == 64 * 2 and fitting.fits and fitting.changes == ()
+    wider = place(Activity(1, 1, 64, dense_layer("a", 768, 512, 64, 1)), load_profile("loihi1"))
+    found = {change.kind: change.value for change in wider.changes}
+    assert wider.chips == 2 and "one chip holds 32 tokens, 32 fewer" in wider.advice
+    assert (found["tokens"], found["bits"], found["chips"]) == (32, 4, 2)
 
 
 def test_refusals() -> None:

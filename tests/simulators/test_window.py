@@ -13,7 +13,7 @@ from hw_profiles import load_profile
 from simulators import simulate
 from simulators.activity import Activity, NodeActivity
 from simulators.layers import layers_of
-from simulators.placement import LayerPlacement, cores_per_spike, place
+from simulators.placement import cores_per_spike, place
 
 CHANNELS, OUTPUTS, THETA = 3, 5, 12
 
@@ -119,15 +119,23 @@ def test_a_layer_has_one_input_list_a_source_neuron_and_finds_the_spikes_that_en
 
 
 def test_a_spike_goes_to_the_cores_of_all_tokens_that_it_reaches() -> None:
-    """64 neurons a token at 1024 a core: 16 tokens a core; at 4096 neurons a token, 4 cores each."""
-    narrow = LayerPlacement("a", 64 * 32, 0, 0, {"neurons_per_core": 64 * 32 / 1024, "input_axons": 9.0})
-    wide = LayerPlacement("b", 4096 * 32, 0, 0, {"neurons_per_core": 4096 * 32 / 1024})
-    assert [cores_per_spike(narrow, 32, window) for window in (1, 3)] == [1, 1]
-    assert [cores_per_spike(wide, 32, window) for window in (1, 3, 40)] == [4, 12, 128]
+    """64 neurons a token at 1024 a core: 16 tokens a core, of which one group of two sees two tokens more.
+
+    At 4096 neurons a token, 4 cores each; the first tokens are seen by fewer than 3.
+    """
+    narrow, wide = (
+        place(Activity(1, 1, 32, (NodeActivity("a", "neuron", n * 32),)), load_profile("loihi1")).layers[0]
+        for n in (64, 4096)
+    )
+    assert [cores_per_spike(narrow, 32, window) for window in (1, 3)] == [1, (18 + 16) / 32]
+    assert [cores_per_spike(wide, 32, window) for window in (1, 3, 40)] == [4, 4 * (30 * 3 + 2 + 1) / 32, 128]
 
 
 def test_placement_counts_the_synapses_of_a_window_once_a_pair_of_tokens() -> None:
-    """64 x 64 weights at each of 3 distances: 32 + 31 + 30 copies of 8 bits."""
+    """64 x 64 weights at each of 3 distances: 32 + 31 + 30 copies of 8 bits.
+
+    A full list has room for all three distances, at the border too: three times 64 weights and a header, 9 words each.
+    """
     pairs, size = 32 + 31 + 30, 64 * 64
     weight = NodeActivity(
         "a.weight", "synapse", weights=3 * size, synapses=size * pairs, dense_macs=size * pairs, window=3
@@ -135,4 +143,4 @@ def test_placement_counts_the_synapses_of_a_window_once_a_pair_of_tokens() -> No
     activity = Activity(1, 1, 32, (weight, NodeActivity("a", "neuron", 64 * 32)))
     (layer,) = place(activity, load_profile("loihi1")).layers
     assert (layer.synapses, layer.input_axons) == (size * pairs, 64 * 32)
-    assert layer.demands["synapse_memory"] == pytest.approx(size * pairs * 8 / (16384 * 64))
+    assert layer.demands["synapse_memory"] == pytest.approx(64 * 32 * 3 * 9 / 16384)

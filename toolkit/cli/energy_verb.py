@@ -1,13 +1,22 @@
-"""``spikeport energy`` and ``spikeport profiles``: what a run costs, and the constants behind it."""
+"""``spikeport energy``: what a run costs."""
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from toolkit.cli.classify_verb import BUNDLE
-from toolkit.cli.io import cut, emit, tell
+from toolkit.cli.io import cut, emit, people, say, tell
+from toolkit.errors import SpikeportError
+
+if TYPE_CHECKING:
+    from hw_profiles import Profile
+    from toolkit.pricing.estimates import Assumed
+    from toolkit.pricing.schema import EnergyRecord
+
+ENERGY_FILE = "energy.json"
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 
@@ -15,55 +24,84 @@ JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(energy)
-    profiles = typer.Typer(help="Chip profiles and the sources of their constants.", no_args_is_help=True)
-    profiles.command("list")(profiles_list)
-    profiles.command("show")(profiles_show)
-    profiles.command("check")(profiles_check)
-    app.add_typer(profiles, name="profiles")
 
 
 def energy(
-    data: Path = typer.Argument(help="Sentences whose activity is priced, TSV with text and label."),
-    bundle: Path = BUNDLE,
+    bundle: Path | None = typer.Argument(None, help="Bundle folder."),
+    data: Path | None = typer.Option(None, "--data", help="TSV with text, and label if known; or NPZ; simulated now."),
+    result: Path | None = typer.Option(None, "--result", help="Folder of spikeport simulate --out: its counts."),
+    profile: list[str] = typer.Option([], "--profile", help="Names or .toml files, by comma; all by default."),
+    step_time: str | None = typer.Option(None, help="Wall time of a step on a throttled chip, such as 1ms."),
+    clock: str | None = typer.Option(None, help="Clock of clocked chips, such as 1.3MHz; else their profile's."),
+    batch: list[int] = typer.Option([], help="Inferences together on a GPU, a row for each; 1 by default."),
+    out: Path | None = typer.Option(None, "--out", help="Folder for energy.json, energy.csv and plots."),
+    plots: bool = typer.Option(True, help="Draw plots into --out."),
+    network: Path | None = typer.Option(None, help="Instead of a bundle: a network described in TOML."),
+    validate: bool = typer.Option(False, "--validate", help="The measured cases against the shipped profiles."),
+    published: bool = typer.Option(False, "--published", help="The literature's figures by its formula."),
     json: bool = JSON,
 ) -> None:
-    """Simulate sentences and price their activity on every profile."""
+    """Price a run's activity on every profile: joules, seconds, cores."""
+    from toolkit.cli.energy_modes import price_network, show_published, show_validation
+    from toolkit.pricing.options import chosen_profiles, parse_assumed
+
+    _one_of(bundle, network, validate, published)
+    if validate:
+        raise typer.Exit(0 if show_validation(json) else 1)
+    if published:
+        return show_published(json)
+    profiles, assumed = chosen_profiles(profile), parse_assumed(step_time, clock, batch)
+    if network is not None:
+        return price_network(network, profiles, assumed, json)
+    assert bundle is not None  # one of the four
+    _price(bundle, data, result, profiles, assumed, out, plots, json)
+
+
+def _one_of(bundle: Path | None, network: Path | None, validate: bool, published: bool) -> None:
+    given = {"BUNDLE": bundle, "--network": network, "--validate": validate, "--published": published}
+    named = [name for name, value in given.items() if value]
+    if len(named) != 1:
+        raise SpikeportError(f"energy: {' and '.join(named) or 'nothing'} given; name one of {', '.join(given)}")
+
+
+def _price(
+    bundle: Path,
+    data: Path | None,
+    result: Path | None,
+    profiles: list[Profile],
+    assumed: Assumed,
+    out: Path | None,
+    plots: bool,
+    json: bool,
+) -> None:
     from toolkit.bundle.reader import open_bundle
-    from toolkit.demo.classify import classify
-    from toolkit.demo.cost import price
-    from toolkit.distillation.corpus import read_examples
-    from toolkit.reporting.units import compact
+    from toolkit.pricing.model import read_run, simulated
+    from toolkit.pricing.plots import FILES, require_matplotlib
+    from toolkit.pricing.record import record_of
+    from toolkit.pricing.terminal import print_record
+    from toolkit.pricing.write import writable, write_folder
 
+    if out is not None:
+        writable(out, ENERGY_FILE)
+        if plots:
+            require_matplotlib()
+    if (data is None) == (result is None):
+        raise SpikeportError("energy: give --data to simulate, or --result of a run; one of them")
     opened = open_bundle(bundle)
-    examples = read_examples(data, len(opened.manifest.labels))
-    answer = classify(opened, [e.text for e in examples])
-    entries = price(answer.activity, opened.manifest.config, opened.manifest.facts)
-    emit({"energy": entries}, json)
-    too_long = cut(answer.truncated, opened.encoder.limit)
-    tell(f"simulated on {len(examples)} sentences{too_long}; every figure is an estimate per inference")
-    for entry in entries:
-        missing = ", ".join(term["term"] for term in entry["unpriced"]) or "nothing"
-        tell(f"{entry['profile']:<44} {compact(entry['joules'], 'J'):<32} {entry['basis']}; unpriced: {missing}")
+    model = simulated(opened, data, say) if data else read_run(result or Path(), opened)
+    record = record_of(model, profiles, assumed, over_rates=out is not None)
+    if out is not None:
+        write_folder(out, ENERGY_FILE, _files(record, plots), FILES)
+    emit(record, json)
+    if model.truncated:
+        tell(f"{model.activity.samples} sentences{cut(range(model.truncated), opened.encoder.limit)}")
+    print_record(record, people)
 
 
-def profiles_list(json: bool = JSON) -> None:
-    """Names of the shipped profiles."""
-    from hw_profiles import list_profiles
+def _files(record: EnergyRecord, plots: bool) -> dict[str, bytes]:
+    from toolkit.pricing.plots import plot_files
+    from toolkit.pricing.rows import csv_text
 
-    names = list_profiles()
-    emit({"profiles": names}, json, lambda: typer.echo("\n".join(names)))
-
-
-def profiles_show(name: str = typer.Argument(help="Profile name or TOML file.")) -> None:
-    """Print a profile's constants, each with unit, condition, grade and source."""
-    from hw_profiles import describe, load_profile
-
-    typer.echo(describe(load_profile(name)))
-
-
-def profiles_check(file: Path = typer.Argument(help="TOML file of your own chip.")) -> None:
-    """Check a profile: units, sources, grades, magnitudes."""
-    from hw_profiles import load_profile
-
-    profile = load_profile(file)
-    tell(f"{file}: profile {profile.name} is complete")
+    text = dumps(record, indent=2, allow_nan=False) + "\n"
+    files = {ENERGY_FILE: text.encode(), "energy.csv": csv_text(record).encode()}
+    return files | (plot_files(record) if plots else {})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from toolkit.reporting.elements import Column, details, figure, rows, section, table
 from toolkit.reporting.figures import IntervalRow, Panel, interval_chart
 from toolkit.reporting.markup import Markup, el
-from toolkit.reporting.schema import Energy, Interval
+from toolkit.reporting.schema import Energy, Influence, Interval
 from toolkit.reporting.summary import GROUP_TITLES, Group, advice_of, group_of, grouped
-from toolkit.reporting.units import NO_FIGURE, clean, count, label, si, sides
+from toolkit.reporting.units import NO_FIGURE, clean, count, label, percent, si, sides
 
 _PRICE = [
     Column("Profile"),
@@ -34,6 +34,12 @@ _TERMS = [
     Column("Nominal", True),
     Column("High", True),
     Column("Why a side is missing"),
+]
+_MOVES = [
+    Column("Constant"),
+    Column("Term"),
+    Column("Share of the total", True),
+    Column("Between its sides", True),
 ]
 LEAD = (
     "Estimates per inference from simulated activity and published constants; nothing here was measured on "
@@ -162,14 +168,37 @@ def _unpriced(energy: list[Energy]) -> Markup:
 
 def _breakdown(entry: Energy) -> Markup | None:
     note = entry["note"]
-    if not entry["breakdown"] and not note:
+    if not entry["breakdown"] and not note and not entry.get("sensitivity"):
         return None
     name = clean(entry["profile"])
     rest = {"all priced terms": entry["priced"]} if "priced" in entry and entry["breakdown"] else {}
     rest |= {f"{label(term)}, beside it and never added": value for term, value in entry.get("apart", {}).items()}
     lines = [_term(label(term), value) for term, value in (entry["breakdown"] | rest).items()]
     body = table(f"Terms of {name}", _TERMS, rows(_TERMS, lines)) if lines else None
-    return details(f"{name}: terms and conditions", note and el("p", note), body)
+    said = [el("p", text) for text in (note, *_conditions(entry)) if text]
+    return details(f"{name}: terms and conditions", said, body, _sensitivity(entry))
+
+
+def _conditions(entry: Energy) -> list[str]:
+    """As what attention runs, and the smallest change that fits, where the estimate says so."""
+    attention, change = entry.get("attention"), entry.get("placement", {}).get("change")
+    runs = f"Attention on this chip: {clean(attention)}." if attention else ""
+    return [runs, f"Smallest change that fits: {clean(change)}." if change else ""]
+
+
+def _sensitivity(entry: Energy) -> Markup | None:
+    """Which constant moves the total most; one without a bound stands first, for nobody knows how far."""
+    found = entry.get("sensitivity")
+    if not found:
+        return None
+    title = f"Which constant moves the total of {clean(entry['profile'])} most"
+    return table(title, _MOVES, rows(_MOVES, [_influence(influence) for influence in found]))
+
+
+def _influence(influence: Influence) -> list[str]:
+    moves = influence["moves"]
+    side = "one side is not public" if moves is None else si(moves, "J")
+    return [label(influence["constant"]), label(influence["term"]), percent(influence["share"]), side]
 
 
 def _term(name: str, interval: Interval) -> list[str]:

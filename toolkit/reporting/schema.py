@@ -73,12 +73,26 @@ class Unpriced(TypedDict):
     reason: Text
 
 
+class Influence(TypedDict):
+    """What one constant does to a total: joules charged by it, joules between its two sides, share of the total.
+
+    ``moves`` is ``None`` where a side of the constant is not public.
+    """
+
+    constant: Text
+    term: Text
+    joules: Interval
+    moves: Amount | None
+    share: Amount
+
+
 class Energy(TypedDict):
     """One estimate. ``kind`` says in which group it is shown; without it, ``basis`` decides.
 
     ``joules`` is the total: its upper sides are ``None`` where a term without a price belongs to it.
     ``priced`` is the sum of the other terms, ``apart`` what must never be added to it, and ``placement``
-    holds the ``advice`` which limit binds.
+    holds the ``advice`` which limit binds, and where it is known the smallest ``change`` that fits.
+    ``sensitivity`` orders the constants by what they move; ``attention`` says as what attention runs there.
     """
 
     profile: Text
@@ -98,6 +112,8 @@ class Energy(TypedDict):
     priced: NotRequired[Interval]
     apart: NotRequired[dict[str, Interval]]
     placement: NotRequired[dict[str, object]]
+    sensitivity: NotRequired[list[Influence]]
+    attention: NotRequired[str | None]
 
 
 class KeyLevel(TypedDict):
@@ -191,6 +207,8 @@ def validate(report: dict[str, Any]) -> None:
     for i, entry in enumerate(report["energy"]):
         _validate_interval(entry["joules"], f"energy[{i}].joules")
         _validate_interval(entry["seconds"], f"energy[{i}].seconds")
+        for j, influence in enumerate(entry.get("sensitivity", [])):
+            _validate_interval(influence["joules"], f"energy[{i}].sensitivity[{j}].joules")
         for group in ("breakdown", "apart"):
             for term, interval in entry.get(group, {}).items():
                 _validate_interval(interval, f"energy[{i}].{group}.{term}")

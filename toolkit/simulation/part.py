@@ -20,7 +20,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.activity import Activity, NodeActivity
+from simulators.activity import Activity, AttentionCounts, NodeActivity
 from simulators.trace import LayerTrace
 
 UNREADABLE = (
@@ -83,16 +83,28 @@ class Part:
 
 def content_of(activity: Activity) -> dict[str, Any]:
     """An activity for JSON, field by field; ``dataclasses.asdict`` copies each series, longer than a part may take."""
-    return {**vars(activity), "nodes": [{**vars(node), "per_step": dict(node.per_step)} for node in activity.nodes]}
+    return {**vars(activity), "nodes": [_content_of(node) for node in activity.nodes]}
+
+
+def _content_of(node: NodeActivity) -> dict[str, Any]:
+    attention = vars(node.attention) if node.attention else None
+    return {**vars(node), "per_step": dict(node.per_step), "attention": attention}
 
 
 def activity_from(content: dict[str, Any]) -> Activity:
     """What :func:`content_of` was given, from JSON."""
-    nodes = tuple(
-        NodeActivity(**{**node, "per_step": {name: tuple(series) for name, series in node["per_step"].items()}})
-        for node in content["nodes"]
-    )
-    return Activity(**{**content, "nodes": nodes})
+    return Activity(**{**content, "nodes": tuple(map(_node_from, content["nodes"]))})
+
+
+def _node_from(content: dict[str, Any]) -> NodeActivity:
+    per_step = {name: tuple(series) for name, series in content["per_step"].items()}
+    attention = _attention_from(content["attention"]) if content["attention"] else None
+    rest = {"per_step": per_step, "attention": attention, "sources": tuple(content["sources"])}
+    return NodeActivity(**{**content, **rest})
+
+
+def _attention_from(content: dict[str, Any]) -> AttentionCounts:
+    return AttentionCounts(**{**content, "gates": tuple(content["gates"])})
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

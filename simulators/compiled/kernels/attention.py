@@ -12,19 +12,23 @@ from numba import uint64, uintp
 from simulators.compiled.kernels.jit import kernel
 from simulators.compiled.kernels.listing import COUNTS, GATHER, POSITIONS
 
+EACH_BYTE = uint64(0x0101010101010101)  # times it, the highest byte is the sum of all
+
 
 @kernel
-def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs):
+def ssa(q, k, v, first, heads, scratch, words, steps, out, units, nonzero, pairs, gates):
     """Integer sums Q (K^T V) per head (Spikformer, arXiv 2209.15425): rows added where a spike is, no product.
 
     Args:
         q, k: (rows, D / 8) uint64 words of spikes; v: (rows, >= D) uint8.
         heads: of D / heads contiguous channels each.
         scratch: (8 D', D / heads) unsigned, wide enough for N; K^T V of one sample and step.
+        words: ``scratch`` as uint64 where its entries are bytes that fill them, and fewer than 256 a row; else empty.
         steps: T.
         out: (rows, D') integers; written.
         units: (T, D) int64; the sums are added. nonzero: (T, D) int64; counts of sums that are not zero.
         pairs: (T,) int64; coincidences that scores add up: sum over i, j, a of q[i, a] k[j, a].
+        gates: (T, 3 + bits) int64; see `simulators.tallies.Tallies`.
     """
     channels = uintp(units.shape[1])
     depth = channels // uintp(heads)
@@ -61,10 +65,56 @@ def ssa(q, k, v, first, heads, scratch, steps, out, units, nonzero, pairs):
                     nonzero[t, c] += out[r, c] != 0
             for c in range(channels):
                 pairs[t] += q_count[c] * k_count[c]
+                if k_count[c] and words.shape[1]:
+                    _count_gates_of_words(words[c], q_count[c], gates[t])
+                elif k_count[c]:
+                    _count_gates(scratch[c], q_count[c], gates[t])
 
 
 @kernel
-def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
+def _count_gates(counts, sent, gates):
+    """One row of K^T V: its sum and what is not zero; that and its ones at each bit, once for each spike of q."""
+    together, entries = np.uint32(0), np.uint32(0)
+    for d in range(uintp(len(counts))):
+        together += counts[d]
+        entries += counts[d] != 0
+    gates[0] += together
+    gates[1] += entries
+    gates[2] += sent * entries
+    if not together or not sent:
+        return
+    for bit in range(uintp(len(gates) - 3)):
+        ones = np.uint32(0)
+        for d in range(uintp(len(counts))):
+            ones += (counts[d] >> bit) & 1
+        gates[bit + uintp(3)] += sent * ones
+
+
+@kernel
+def _count_gates_of_words(counts, sent, gates):
+    """The same on eight entries at a time, as many bits of each as N has."""
+    entries, together = uint64(0), uint64(0)
+    for w in range(uintp(len(counts))):
+        x = counts[w]
+        x |= x >> uint64(4)
+        x |= x >> uint64(2)
+        x |= x >> uint64(1)
+        entries += x & EACH_BYTE
+    entries = (entries * EACH_BYTE) >> uint64(56)
+    for bit in range(uintp(len(gates) - 3)):
+        ones = uint64(0)
+        for w in range(uintp(len(counts))):
+            ones += (counts[w] >> uint64(bit)) & EACH_BYTE
+        ones = (ones * EACH_BYTE) >> uint64(56)
+        together += ones << uint64(bit)
+        gates[bit + uintp(3)] += sent * np.int64(ones)
+    gates[0] += np.int64(together)
+    gates[1] += np.int64(entries)
+    gates[2] += sent * np.int64(entries)
+
+
+@kernel
+def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs, gates):
     """Spikes ``[sum_n q AND k >= threshold] AND v AND valid`` (spike-driven, arXiv 2307.01694).
 
     Args:
@@ -73,6 +123,7 @@ def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
         steps: T.
         out: (rows, D') uint8; its first D columns are written, D being ``counts.shape[1]``.
         counts: (T, D) uint32; spikes are added. pairs: (T,) int64; coincidences of q and k.
+        gates: (T, 1) int64; open channels at valid tokens.
     """
     channels = uintp(counts.shape[1])
     gate, is_open = np.zeros(channels, np.uint16), np.zeros(channels, np.uint8)
@@ -80,6 +131,7 @@ def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
         begin, end = uintp(first[b]), uintp(first[b + uintp(1)])
         for t in range(uintp(steps)):
             gate[:] = 0
+            opened, sent = 0, 0
             for n in range(begin, end):
                 r = n * uintp(steps) + t
                 for c in range(channels):
@@ -87,10 +139,13 @@ def sdsa(q, k, v, valid, first, threshold, steps, out, counts, pairs):
             for c in range(channels):
                 pairs[t] += gate[c]
                 is_open[c] = gate[c] >= threshold
+                opened += is_open[c]
             for n in range(begin, end):
                 r = n * uintp(steps) + t
                 is_valid = valid[r, uintp(0)]
+                sent += is_valid
                 for c in range(channels):
                     out[r, c] = is_open[c] & v[r, c] & is_valid
                 for c in range(channels):
                     counts[t, c] += out[r, c]
+            gates[t, 0] += opened * sent

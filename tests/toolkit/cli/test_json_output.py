@@ -105,13 +105,6 @@ def test_export_lava(command: Command, light_bundle: Path, tmp_path: Path, monke
     assert any((tmp_path / "plan").iterdir())
 
 
-def test_energy(command: Command, light_bundle: Path, rows: Path) -> None:
-    ended = command("energy", rows, "--bundle", light_bundle, "--json")
-    assert ended.status == 0
-    profiles = {entry["profile"] for entry in ended.json["energy"]}  # type: ignore[attr-defined]
-    assert {"loihi1", "loihi2"} <= {name.split()[0].strip(",") for name in profiles}
-
-
 def test_watermark_verify_on_a_random_student(
     command: Command, light_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

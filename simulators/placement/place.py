@@ -1,0 +1,86 @@
+"""Layers onto cores under every limit of a chip.
+
+A limit has a name, a need and a value. Per core: ``neurons_per_core``, ``synapse_memory`` (by encoding),
+``core_memory`` (synapses and state), ``input_axons`` (lists) and ``output_axons`` (edges from a neuron to a core).
+Whatever the number of cores: ``weight_bits``, ``message_bits``, ``fan_in``, ``layers`` and ``operations``.
+Synapses, lists and spikes are known by node and on average, not one by one: a part's share of them is rounded up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil
+
+from hw_profiles import Profile
+from simulators.activity import Activity
+from simulators.layers import EstimateError
+from simulators.placement.limits import Chip
+from simulators.placement.memory import NETWORK_WEIGHT_BITS
+from simulators.placement.result import LayerPlacement, Placement, Plan, plan_packed
+from simulators.placement.shape import shapes_of
+from simulators.placement.split import Violation, split_all, static_violations
+
+ALLOCATORS = ("greedy", "packed")
+
+
+def place(
+    activity: Activity, profile: Profile, allocator: str = "greedy", *, weight_bits: int = NETWORK_WEIGHT_BITS
+) -> Placement:
+    """Cores and chips for a run's graph, every limit of each core met.
+
+    Args:
+        activity: counts of a run, attention already as the chip runs it: an attention node left is refused.
+        profile: a spiking chip.
+        allocator: ``greedy``, each layer on cores of its own, in snake order on the mesh; or ``packed``, cores shared
+            where limits allow, and those that talk near each other: slower, never more cores or hops.
+        weight_bits: of the network's weights.
+
+    Raises:
+        EstimateError: a profile without cores, or an unknown allocator.
+    """
+    if profile.model != "spiking" or profile.limit("cores") is None:
+        raise EstimateError(f"profile {profile.name}: has no cores to place layers on; choose a spiking chip")
+    if allocator not in ALLOCATORS:
+        raise EstimateError(f"allocator {allocator!r}: unknown; use {' or '.join(ALLOCATORS)}")
+    shapes, chip = shapes_of(activity), Chip.of(profile, weight_bits)
+    splits, refused = split_all(shapes, chip)
+    violations = (*static_violations(shapes, chip, weight_bits), *refused)
+    plan = Plan(shapes, tuple(splits), chip, allocator, weight_bits)
+    if allocator == "packed" and not chip.whole_layers:  # such a chip has one layer on a core
+        plan = plan_packed(plan)
+    cores = plan.slices.cores if plan.chosen else sum(split.parts for split in splits)
+    layers = tuple(LayerPlacement.of(split, chip) for split in splits)
+    return Placement(
+        profile=profile.name,
+        layers=layers,
+        cores=cores,
+        chips=max(1, ceil(cores / chip.cores)),
+        fits=cores <= chip.cores and not violations,
+        binding=_binding(violations, layers),
+        unplaced=tuple((violation.layer, violation.reason) for violation in refused),
+        violations=violations,
+        plan=plan,
+    )
+
+
+def _binding(violations: Sequence[Violation], layers: Sequence[LayerPlacement]) -> str:
+    if violations:
+        return violations[0].limit
+    votes: Counter[str] = Counter()
+    for layer in layers:
+        votes[layer.binding] += layer.cores
+    return votes.most_common(1)[0][0] if votes else "none"
+
+
+def cores_per_spike(layer: LayerPlacement, tokens: int, window: int) -> float:
+    """Cores of its own that a spike into the layer reaches, the mean over tokens: all channel pieces of each group.
+
+    A group of outputs sees its own tokens and ``window - 1`` more; a window as wide as the sentence sees all.
+    """
+    if window >= tokens:
+        return float(layer.pieces * layer.groups)
+    bounds = [tokens * i // layer.groups for i in range(layer.groups + 1)]
+    seen = sum(min(high + window - 1, tokens) - low for low, high in pairwise(bounds))
+    return layer.pieces * seen / tokens

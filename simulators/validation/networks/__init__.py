@@ -1,0 +1,1 @@
+"""Networks of the measured cases, described in TOML."""
