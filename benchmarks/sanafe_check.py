@@ -173,7 +173,8 @@ def compare(seed: int = 1, sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
     ours = estimate(activity, placement, profile)
     theirs = run_sanafe(net, placement, profile)
     message = profile.require("message").value.nominal or 0.0
-    barrier = (profile.require("barrier_time").value.nominal or 0.0) * STEPS
+    tiles = -(-placement.cores // placement.plan.chip.tile)
+    barrier = (profile.require("barrier_time").at(tiles).nominal or 0.0) * STEPS
     core = (latency(activity, placement, profile).core_seconds.nominal or 0.0) - barrier
     sent = workload_of(activity, placement, profile, 0).messages.nominal or 0.0
     routed = theirs["energy"]["network"]

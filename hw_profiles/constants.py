@@ -13,7 +13,7 @@ SIDES = ("low", "nominal", "high")
 PREFIX = 1000.0
 TERMS = ("synapse", "neuron", "routing", "memory", "static", "host_io")
 _FIELDS = {"value", *SIDES, "unit", "kind", "grade", "condition", "source"}
-_FIELDS |= {"reason", "covers", "chips", "inferred", "unusual"}
+_FIELDS |= {"reason", "covers", "chips", "inferred", "unusual", "by_tiles"}
 
 
 def parse_constants(
@@ -71,6 +71,7 @@ def _constant(name: str, entry: dict[str, Any], quantity: Quantity, where: str, 
         covers=_covers(entry, where),
         chips=_chips(entry, where),
         inferred=entry.get("inferred", False) is True,
+        by_tiles=_by_tiles(entry, value * (1 / scale), where, scale),
     )
 
 
@@ -152,3 +153,24 @@ def _chips(entry: dict[str, Any], where: str) -> int:
     if isinstance(chips, bool) or not isinstance(chips, int) or chips < 0:
         raise ProfileError(f"{where}: chips {chips!r} is not a whole number from 0; correct it")
     return chips
+
+
+def _by_tiles(entry: dict[str, Any], value: Interval, where: str, scale: float) -> tuple[tuple[int, float], ...]:
+    """Figures by the number of tiles in use, from the fewest; they span the interval that is stated."""
+    table = entry.get("by_tiles", [])
+    form = f"{where}: by_tiles {table!r:.80}: needs [tiles, figure] pairs, both ascending from low to high; correct it"
+    try:
+        pairs = [(int(tiles), float(figure)) for tiles, figure in table]
+    except (TypeError, ValueError):
+        raise ProfileError(form) from None
+    if not pairs:
+        return ()
+    tiles, figures = ([pair[i] for pair in pairs] for i in (0, 1))
+    ascending = tiles == sorted(set(tiles)) and figures == sorted(figures) and tiles[0] >= 1
+    ends = all(
+        side is not None and math.isclose(side, figure)
+        for side, figure in ((value.low, figures[0]), (value.high, figures[-1]))
+    )
+    if len(pairs) < 2 or not ascending or not ends:
+        raise ProfileError(form)
+    return tuple((number, figure * scale) for number, figure in pairs)

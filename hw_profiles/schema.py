@@ -43,6 +43,7 @@ class Constant:
         source: citation.
         covers: energy terms that this figure already contains.
         chips: the figure holds for that many chips at most; 0 for any number.
+        by_tiles: (tiles in use, value) pairs from the fewest tiles on; empty where the figure does not depend on them.
         inferred: derived from a whole-chip measurement, not published as such.
     """
 
@@ -57,6 +58,22 @@ class Constant:
     covers: tuple[str, ...] = ()
     chips: int = 0
     inferred: bool = False
+    by_tiles: tuple[tuple[int, float], ...] = ()
+
+    def at(self, tiles: int) -> Interval:
+        """The value where ``tiles`` tiles are in use; the whole interval where it is not stated by tiles.
+
+        Between two figures it lies between them, on the line at the nominal; beyond the last, on the last line at most.
+        """
+        if not self.by_tiles:
+            return self.value
+        points = dict(self.by_tiles)
+        if tiles in points:
+            return Interval.point(points[tiles])
+        upper = next((i for i, (number, _) in enumerate(self.by_tiles) if number > tiles), len(self.by_tiles) - 1)
+        (x0, y0), (x1, y1) = self.by_tiles[max(upper, 1) - 1], self.by_tiles[max(upper, 1)]
+        line = y0 + (y1 - y0) * (tiles - x0) / (x1 - x0)
+        return Interval(y1, y1, line) if tiles > x1 else Interval(min(y0, line), line, max(y1, line))
 
 
 @dataclass(frozen=True)

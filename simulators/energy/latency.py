@@ -52,7 +52,7 @@ def latency(
     busy, used = _busiest(activity, placement, profile, fill_steps)
     core = busy * _stretch(profile, clock_hz)
     if barrier := profile.get("barrier_time"):
-        core, used = core + valid(barrier, placement.chips) * steps, (*used, barrier)
+        core, used = core + _barrier(barrier, placement) * steps, (*used, barrier)
     if deadline := profile.get("step_deadline"):
         return Latency(_throttled(deadline.value * steps, core), core, (*used, deadline))
     error = profile.get("latency_error")
@@ -77,6 +77,13 @@ def with_error(value: Interval, error: Constant) -> Interval:
     share = min(WITHIN_95 * (error.value.nominal or 0.0), 1.0)
     low = None if value.low is None else value.low * (1 - share)
     return Interval(low, value.nominal, None if value.high is None else value.high * (1 + share), value.reason)
+
+
+def _barrier(barrier: Constant, placement: Placement) -> Interval:
+    """Of the tiles in use, where it is stated so and one chip is enough."""
+    if placement.chips > 1 or not barrier.by_tiles:
+        return valid(barrier, placement.chips)
+    return barrier.at(-(-placement.cores // placement.plan.chip.tile))
 
 
 def _stretch(profile: Profile, clock_hz: float | None) -> float:

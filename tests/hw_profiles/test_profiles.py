@@ -126,3 +126,13 @@ def test_worst_grade() -> None:
     assert worst_grade(["Q", "P", "C", "S"]) == "C"
     assert worst_grade(["P", "M", "C"]) == "M"
     assert worst_grade([]) is None
+
+
+def test_a_barrier_by_tiles() -> None:
+    """SANA-FE: 0.6, 1.0, 1.4, 1.8 us for 1, 2, 4, 29 tiles; three lie between two and four, on their line."""
+    barrier = load_profile("loihi1-sanafe").constants["barrier_time"]
+    assert [barrier.at(tiles).nominal for tiles in (1, 2, 4, 29)] == pytest.approx([0.6e-6, 1.0e-6, 1.4e-6, 1.8e-6])
+    assert barrier.at(3).sides == pytest.approx((1.0e-6, 1.2e-6, 1.4e-6))
+    assert barrier.at(32).sides == pytest.approx((1.8e-6, 1.8e-6, 1.8e-6 + 3 * 0.4e-6 / 25))
+    published = load_profile("loihi1").constants["barrier_time"]
+    assert published.at(7) == published.value  # a range over 1 to 32 tiles

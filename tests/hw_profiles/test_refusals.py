@@ -170,3 +170,14 @@ def test_unknown_names_and_paths(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(profile(), encoding="utf-8")
     assert load_profile(path).name == "test"
+
+
+@pytest.mark.parametrize(
+    "table", ["[[1, 5], [2, 3]]", "[[2, 3], [1, 5]]", "[[1, 3]]", "[[1, 3], [2, 4]]", "[1, 2]", "3"]
+)
+def test_figures_by_tiles_ascend_from_low_to_high(table: str) -> None:
+    changes = {"value": None, "low": "3", "high": "5", "reason": '"by tiles"', "by_tiles": table}
+    with pytest.raises(ProfileError, match="by_tiles"):
+        parse_profile(profile(**changes), "x")
+    changes["by_tiles"] = "[[1, 3], [4, 5]]"
+    assert parse_profile(profile(**changes), "x").constants["synaptic_event"].at(4).nominal == pytest.approx(5e-12)

@@ -158,7 +158,7 @@ def test_latency_of_the_busiest_core() -> None:
     second = layer("b", 10, 400, spikes_in=40, runs=4, active=1600, spikes=80)
     result = priced(Activity(1, 4, 1, (*first, *second)), "loihi1-sanafe")
     core = 10 * 400 * 3.8e-9 + 400 * 9.7e-9 + 20 * 35.1e-9 + 10 * 16e-9
-    assert result.seconds.nominal == pytest.approx(4 * (core + 1.8e-6))
+    assert result.seconds.nominal == pytest.approx(4 * (core + 0.6e-6))  # two cores, one tile
     assert result.seconds.low == pytest.approx(4 * (core + 0.6e-6) * (1 - 0.243 * 1.96 * sqrt(pi / 2)))
     bound = priced(Activity(1, 4, 1, (*first, *second)), "loihi1")
     assert bound.seconds.low == pytest.approx(4 * (400 * 8.4e-9 + 113e-9))
