@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,12 +35,18 @@ def load_profile(name_or_path: str | Path, *, allow_memory: bool = False) -> Pro
     """
     path = Path(name_or_path)
     if path.suffix == ".toml":
-        return parse_profile(read_profile(path), str(path), allow_memory=allow_memory)
+        return _parsed(read_profile(path), str(path), allow_memory)
     path = find_profile(str(name_or_path))
-    profile = parse_profile(read_profile(path), str(name_or_path), allow_memory=allow_memory)
+    profile = _parsed(read_profile(path), str(name_or_path), allow_memory)
     if profile.name != path.stem:
         raise ProfileError(f"profile {path}: its name is {profile.name!r}, its file's {path.stem!r}; make them equal")
     return profile
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str, origin: str, allow_memory: bool) -> Profile:
+    """Parsed once a process: a profile is priced often, and TOML is slow to read."""
+    return parse_profile(text, origin, allow_memory=allow_memory)
 
 
 def check_file(path: Path, *, allow_memory: bool = False) -> tuple[Profile | None, list[str]]:
