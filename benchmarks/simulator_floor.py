@@ -72,6 +72,7 @@ def compare(graph: Graph, inputs: NDArray[np.bool_], rounds: int, batches: int) 
     return {
         "batch": samples, "steps": steps, "rounds": rounds, "batches": batches, "seconds": found,
         "spread": {name: spread(values) for name, values in times.items()},
+        "load_average": machine()["load_average"],
         **_limit(work, found, batch, samples), **_roof(work, found, speeds, dtypes),
         "one_call_seconds": found["simulate"], "densities": densities(results[0], graph), "paths": _paths(results[0]),
     }  # fmt: skip
@@ -195,6 +196,23 @@ def _say(name: str, row: Row) -> None:
     )
 
 
+def with_kept(path: Path, parts: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """This run's rows, and those of an earlier run's file that this one did not measure again."""
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = {}
+    for part in PARTS:
+        rows = parts.get(part, [])
+        fresh = {_key(row) for row in rows}
+        rows = rows + [row for row in earlier.get(part, []) if _key(row) not in fresh]
+        if rows:
+            found[part] = sorted(rows, key=_key)
+    return found
+
+
+def _key(row: Row) -> tuple[int, str, int, float]:
+    return SIZES.index(row["size"]), row["attention"], row["tokens"], row.get("density", 0.0)
+
+
 def judged(parts: dict[str, list[Row]]) -> tuple[bool, list[str]]:
     """Every target with its figure."""
     found = []
@@ -222,6 +240,7 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help=f"at most {FEW_ROUNDS} where a batch takes long")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=RESULTS / "simulator-floor.json")
+    parser.add_argument("--keep", action="store_true", help="rows of the file that are not measured again")
     parser.add_argument("--worker", choices=KINDS, help=argparse.SUPPRESS)
     return parser.parse_args(given)
 
@@ -236,6 +255,7 @@ def main(given: list[str] | None = None) -> int:
     makers = {"limit": limit_rows, "densities": density_rows, "shipped": shipped_rows, "memory": memory_rows}
     content: Row = {"machine": machine()}
     parts = {name: makers[name](args) for name in PARTS if name in args.only}
+    parts = with_kept(args.out, parts) if args.keep else parts
     met, lines = judged(parts)
     write_report(args.out, content | parts | {"targets_met": met, "targets": lines})
     print("\n".join(lines))

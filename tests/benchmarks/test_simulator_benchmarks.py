@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import simulator_growth, simulator_lava, simulator_peers
+from benchmarks import simulator_floor, simulator_growth, simulator_lava, simulator_peers
 from benchmarks.exact_products import DTYPES, FLOAT32, INT8, Products, Work, arms_of, pass_seconds, try_dtypes
 from benchmarks.graph_strategy import example_of
 from benchmarks.one_reader import LOGITS, Arrays, chunks, write_chunk
@@ -244,3 +245,16 @@ def test_a_page_gets_the_tables_of_which_there_are_results() -> None:
     assert "| steps | ssa | real | 1 to 64 | 1 to 64.2 | 1.05 | 2 to 90 | too little to tell |" in once
     assert "old" not in once and once.endswith("b\n<!-- floor -->\nkept\n<!-- end -->\n") and once.startswith("a\n<!--")
     assert filled(once, {"simulator-growth": {"parts": [part]}}) == once
+
+
+def test_rows_that_are_not_measured_again_are_kept(tmp_path: Path) -> None:
+    def row(size: str, tokens: int, ratio: float) -> dict[str, object]:
+        return {"size": size, "attention": "ssa", "tokens": tokens, "density": 0.15, "ratio": ratio}
+
+    path = tmp_path / "floor.json"
+    earlier = {"limit": [row("2x128", 32, 1.0), row("12x768", 32, 2.0)], "memory": [{**row("12x768", 128, 0)}]}
+    path.write_text(json.dumps(earlier), encoding="utf-8")
+    found = simulator_floor.with_kept(path, {"limit": [row("6x384", 32, 3.0), row("2x128", 32, 4.0)]})
+    assert [(r["size"], r["ratio"]) for r in found["limit"]] == [("2x128", 4.0), ("6x384", 3.0), ("12x768", 2.0)]
+    assert found["memory"] == earlier["memory"]
+    assert simulator_floor.with_kept(tmp_path / "none.json", {}) == {}
