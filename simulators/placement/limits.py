@@ -120,7 +120,12 @@ def seen(shape: LayerShape, entry: Entry, tokens: int) -> int:
 
 
 def fan_in_of(shape: LayerShape, chip: Chip) -> float:
-    """Synapses into one neuron: of a matrix all inputs, of lists the mean of the non-zero ones, rounded up."""
+    """Synapses into one neuron: of a matrix all inputs, of lists the mean of the non-zero ones, rounded up.
+
+    0 for a layer without synapses of its own, such as an attention that the chip refuses.
+    """
+    if not shape.entries:
+        return 0.0
     if chip.store.lists:
         return ceil(sum(entry.synapses for entry in shape.entries) / shape.channels)
     return float(sum(entry.lists * min(entry.window, shape.tokens) for entry in shape.entries))

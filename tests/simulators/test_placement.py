@@ -105,3 +105,10 @@ def test_refusals() -> None:
         place(one(NodeActivity("a", "neuron", neurons=-1)), load_profile("loihi1"))
     with pytest.raises(EstimateError, match="kind 'pool'"):
         place(one(NodeActivity("a", "pool")), load_profile("loihi1"))
+
+
+def test_attention_that_speck_refuses_has_no_fan_in() -> None:
+    """Speck states a fan-in and stores lists: a product without synapses has none, and is refused all the same."""
+    attention = NodeActivity("block0.sums", "attention", synops=500, dense_macs=2 * 8 * 8 * 16 * 8)
+    placement = place(Activity(samples=2, steps=4, tokens=8, nodes=(attention,)), load_profile("speck"))
+    assert [violation.limit for violation in placement.violations] == ["operations"]

@@ -38,6 +38,8 @@ def compare(
     from toolkit.pricing.options import chosen_profiles, parse_assumed
     from toolkit.pricing.write import writable, write_folder
 
+    if len(models) < 2:
+        raise SpikeportError(f"compare: {len(models)} model, needs two at least; name another")
     assumed = parse_assumed(step_time, clock)
     profiles = chosen_profiles(profile)
     if out is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from simulators import Simulator
 from simulators.activity import Activity
 from toolkit.bundle.reader import Bundle
+from toolkit.demo.cost import teacher_shape
 from toolkit.errors import SpikeportError
 from toolkit.models.configuration import StudentConfig
 from toolkit.simulation.folder import RESULT_FILE, RUN_FILE
@@ -48,13 +49,14 @@ def simulated(bundle: Bundle, data: Path, progress: Callable[[str], None]) -> Mo
     """Simulate a TSV or NPZ file.
 
     Raises:
-        SpikeportError: the file cannot be read, has no rows, or does not fit the bundle.
+        SpikeportError: the file cannot be read, has no rows, or does not fit the bundle; no teacher's shape.
     """
+    manifest = bundle.manifest
+    teacher_shape(manifest.facts, 1, manifest.config.labels)  # what would be refused later is refused now
     source = open_source(data, bundle)
-    with Simulator(bundle.graph, bundle.manifest.config.steps) as ready:
+    with Simulator(bundle.graph, manifest.config.steps) as ready:
         outcome = Run(bundle, source, ready, PART).execute(World(), progress)
     assert outcome is not None  # a world of one process is the main one
-    manifest = bundle.manifest
     cut = len(outcome.truncated)
     return Model(_name(bundle.folder), outcome.activity, outcome.accuracy, cut, manifest.config, manifest.facts)
 

@@ -42,17 +42,20 @@ def sources_of(profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
 
 
 def keys_of(entry: dict[str, Any], term: str, sources: dict[str, dict[str, Any]]) -> list[str]:
-    """Keys of the figures behind one term of an estimate; of an estimate that names its constants, those alone."""
+    """Keys of the figures behind one term of an estimate; where it names constants of the term, those alone.
+
+    A term that stands apart from the total moves nothing, so that no constant of it is named.
+    """
     device, _, what = entry["profile"].partition(": ")
     named = {name for i in entry.get("sensitivity", []) for name in i["constant"].split(" and ")}
-    return [
+    keys = [
         key
         for key, source in sources.items()
         if source["profile"] == device
         and source["term"] == term
-        and (not named or source["quantity"] in named)
         and not _of_another_precision(source["quantity"], what, sources, device)
     ]
+    return [key for key in keys if sources[key]["quantity"] in named] or keys
 
 
 def _of_another_precision(quantity: str, what: str, sources: dict[str, dict[str, Any]], device: str) -> bool:

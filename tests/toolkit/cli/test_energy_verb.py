@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from hw_profiles import load_profile
 from simulators import simulate
+from simulators.deployment import deployed
 from tests.toolkit.conftest import Command, snapshot
 from toolkit.bundle.reader import open_bundle
+from toolkit.cli.main import run
 
 SENTENCES = ["a gripping , funny film", "bad", "it goes nowhere and takes its time about it"]
 PICOJOULE = 1e-12
@@ -26,11 +29,12 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def written(command: Command, light_bundle: Path, rows: Path, tmp_path: Path) -> Path:
-    ended = command("energy", light_bundle, "--data", rows, "--out", tmp_path / "out", "--no-plots")
-    assert ended.status == 0, ended.err
-    return tmp_path / "out"
+@pytest.fixture(scope="module")
+def written(light_bundle: Path, rows: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A record over every shipped profile; not to be changed."""
+    out = tmp_path_factory.mktemp("priced") / "out"
+    assert run(["energy", str(light_bundle), "--data", str(rows), "--out", str(out), "--no-plots"]) == 0
+    return out
 
 
 def table_of(folder: Path) -> list[dict[str, str]]:
@@ -42,19 +46,29 @@ def test_the_header_counts_what_a_direct_simulation_counts(command: Command, lig
     bundle = open_bundle(light_bundle)
     result = simulate(bundle.graph, bundle.encoder.encode(SENTENCES).spikes, record=True)
     spikes = sum(int(x.sum()) for x in result.spikes.values())
-    run: Any = ended.json["simulated"]
-    assert run["sentences"] == 3 and run["steps"] == 4 and run["spikes"] == spikes
-    assert run["synaptic_operations"] == sum(node.synops for node in result.activity.nodes)
+    ran: Any = ended.json["simulated"]
+    assert ran["sentences"] == 3 and ran["steps"] == 4 and ran["spikes"] == spikes
+    assert ran["synaptic_operations"] == sum(node.synops for node in result.activity.nodes)
     assert f"3 sentences x 4 steps, {spikes:,} spikes" in ended.err
     assert "No figure was measured on a chip" in ended.err and "everything in joules and seconds" in ended.err
 
 
 def test_loihi1_by_hand(command: Command, light_bundle: Path, rows: Path) -> None:
-    """23.6 pJ or more an event, 52 to 81 pJ an update (Davies 2018), for the counts of a direct simulation."""
+    """23.6 pJ or more an event, 52 to 81 pJ an update (Davies 2018), for the counts of a direct simulation.
+
+    The chip runs the attention as threshold gates, whose events and updates cost as much as any. A nearly full matrix
+    (inputs of a token x outputs) takes less memory with its zeros stored, and they are walked then.
+    """
     ended = command("energy", light_bundle, "--data", rows, "--profile", "loihi1", "--json")
     bundle = open_bundle(light_bundle)
-    nodes = simulate(bundle.graph, bundle.encoder.encode(SENTENCES).spikes).activity.nodes
-    events = sum(node.synops for node in nodes if node.kind == "synapse") / 3
+    counted = simulate(bundle.graph, bundle.encoder.encode(SENTENCES).spikes).activity
+    nodes = deployed(counted, load_profile("loihi1")).nodes
+    outputs = {"q": 16, "k": 16, "v": 16, "o": 16, "fc1": 64, "fc2": 16}
+    events = 0.0
+    for node in (node for node in nodes if node.kind == "synapse"):
+        out = outputs.get(node.name.split(".")[1]) if node.name.startswith("block0") else None
+        walked = node.axons / 8 * out / node.weights if out else 1  # 8 tokens
+        events += node.synops * walked / 3
     updates = sum(node.updates_active + node.updates_idle for node in nodes if node.kind == "neuron") / 3
     (entry,) = ended.json["energy"]  # type: ignore[misc]
     terms = entry["breakdown"]
@@ -85,7 +99,7 @@ def test_sides_are_in_order_and_priced_terms_name_their_sources(written: Path) -
     priced = 0
     for row in table_of(written):
         known = [float(row[side]) for side in ("low", "nominal", "high") if row[side]]
-        assert known == sorted(known)
+        assert known == pytest.approx(sorted(known), rel=1e-12), row  # equal sides may differ by a rounding
         if row["part"] in ("term", "apart") and any(known):
             priced += 1
             keys = row["sources"].split()
@@ -105,10 +119,11 @@ def test_groups_stand_apart(command: Command, light_bundle: Path, rows: Path) ->
 def test_a_run_folder_is_priced_without_simulating_again(
     command: Command, light_bundle: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    direct = command("energy", light_bundle, "--data", rows, "--json").json
+    few = ("--profile", "loihi1,h200,cmos45-fp32", "--json")
+    direct = command("energy", light_bundle, "--data", rows, *few).json
     assert command("simulate", rows, "--bundle", light_bundle, "--out", tmp_path / "run").status == 0
     monkeypatch.setattr("toolkit.pricing.model.Simulator", None)  # a simulation would fail
-    again = command("energy", light_bundle, "--result", tmp_path / "run", "--json").json
+    again = command("energy", light_bundle, "--result", tmp_path / "run", *few).json
     assert {**again, "model": ""} == {**direct, "model": ""}
 
 
