@@ -20,6 +20,7 @@ from simulators.energy.loads import Loads, Table, loads_of
 from simulators.energy.spread import ENCODED, encoding_of, spread_of
 from simulators.placement import LayerPlacement, Placement
 
+NO_TIME = "no figure of time in the profile"
 MISSING = "lower bound: spike injection, congestion, host and throttling are not in it"
 WITHIN_95 = 1.96 * sqrt(pi / 2)  # mean absolute errors
 FIELDS = {"neuron_update_active": "active", "neuron_update_idle": "idle", "neuron_spike": "spikes"}
@@ -51,9 +52,12 @@ def latency(
         return Latency(valid(whole, placement.chips) * steps, Interval(reason="step time is stated whole"), (whole,))
     busy, used = _busiest(activity, placement, profile, fill_steps)
     core = busy * _stretch(profile, clock_hz)
-    if barrier := profile.get("barrier_time"):
+    barrier, deadline = profile.get("barrier_time"), profile.get("step_deadline")
+    if not (used or barrier or deadline):
+        return Latency(Interval(reason=NO_TIME), Interval(reason=NO_TIME), ())
+    if barrier:
         core, used = core + _barrier(barrier, placement) * steps, (*used, barrier)
-    if deadline := profile.get("step_deadline"):
+    if deadline:
         return Latency(_throttled(deadline.value * steps, core), core, (*used, deadline))
     error = profile.get("latency_error")
     if error is None or not core.complete:

@@ -14,7 +14,7 @@ from hw_profiles import Constant, Interval, Profile
 from hw_profiles.interval import total
 from simulators.activity import Activity
 from simulators.deployment import deployed, described
-from simulators.energy.charges import Charge, covered, dynamic, static
+from simulators.energy.charges import WHOLE, Charge, covered, dynamic, static
 from simulators.energy.estimate import TERMS, EnergyEstimate, grade_of
 from simulators.energy.latency import latency, with_error
 from simulators.energy.sensitivity import influences
@@ -78,8 +78,12 @@ def estimate(
     error = profile.get("energy_error")
     terms = _terms(operations, error) | ({} if apart or not standing else {"static": _sum(standing, seconds)})
     unpriced, missing = unpriced_terms(counts, profile, charges)
-    summed = total(terms.values())
-    joules = summed.lower_bound(f"lower bound: no public price for {', '.join(missing)}") if missing else summed
+    summed = total(terms.values()) if terms else Interval(reason="no figure of energy in the profile")
+    joules = summed
+    if missing and summed.known:
+        joules = summed.lower_bound(f"lower bound: no public price for {', '.join(missing)}")
+    if placement.violations and any(constant.name in WHOLE for item in charges for constant in item.constants):
+        joules = Interval(reason=f"a figure of the whole chip, which cannot hold this network: {placement.binding}")
     used = [constant for item in [*operations, *standing] for constant in item.constants]
     used += [*(time.used if step_seconds is None else ()), *([error] if error else [])]
     return EnergyEstimate(

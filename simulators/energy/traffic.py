@@ -12,6 +12,7 @@ from simulators.layers import Layer
 from simulators.placement import LayerPlacement, Placement, Route, cores_per_spike
 
 PRICED = ("message", "hop_horizontal", "hop_vertical", "link_message")
+MOST_CHIPS = 4  # routed core by core; beyond, hops are small beside what crosses chips, and routes are slow
 AXES = ("mesh_columns", "mesh_rows")
 
 
@@ -45,8 +46,11 @@ class _Counted:
 def traffic_of(
     loads: Loads, placed: Sequence[LayerPlacement | None], placement: Placement, profile: Profile
 ) -> Traffic:
-    """By the routes of the placement where any of it has a price and the senders are known; else spread evenly."""
-    priced = any(profile.get(name) for name in PRICED)
+    """By the routes of the placement where any of it has a price, the senders are known and chips are few.
+
+    Else every spike is spread evenly, and of several chips all messages count as crossing.
+    """
+    priced = any(profile.get(name) for name in PRICED) and placement.chips <= MOST_CHIPS
     routes: dict[str, list[Route]] = {}
     for route in placement.mesh if priced else ():
         routes.setdefault(route.node, []).append(route)

@@ -157,3 +157,19 @@ def test_a_clock_of_nothing_is_refused() -> None:
     activity = Activity(1, 1, 1, layer("a", 10, 1))
     with pytest.raises(EstimateError, match="clock_hz 0"):
         estimate_on(activity, chip(synaptic_event=EVENT), clock_hz=0.0)
+
+
+def test_without_figures_there_is_no_energy_and_no_time() -> None:
+    found = estimate_on(Activity(1, 1, 1, layer("a", 10, 5)), chip(step_deadline=("value = 1", "ms", "timing")))
+    assert not found.joules.known and "no figure" in found.joules.reason
+    untimed = estimate_on(Activity(1, 1, 1, layer("a", 10, 5)), chip(synaptic_event=EVENT))
+    assert not untimed.seconds.known and untimed.joules.low == pytest.approx(50e-12)
+
+
+def test_a_figure_of_the_whole_chip_prices_no_network_that_it_cannot_hold() -> None:
+    profile = chip(running_chip=("value = 1", "mW", "all_in"), inference_time=("value = 3", "us", "timing"))
+    nodes = layer("a", 10, 5)
+    assert estimate_on(Activity(1, 1, 1, nodes), profile).joules.nominal == pytest.approx(3e-9)
+    product = NodeActivity("b", "attention", synops=4, dense_macs=8)
+    refused = estimate_on(Activity(1, 1, 1, (*nodes, product)), profile)
+    assert not refused.joules.known and "cannot hold" in refused.joules.reason
