@@ -79,11 +79,7 @@ def estimate(
     terms = _terms(operations, error) | ({} if apart or not standing else {"static": _sum(standing, seconds)})
     unpriced, missing = unpriced_terms(counts, profile, charges)
     summed = total(terms.values()) if terms else Interval(reason="no figure of energy in the profile")
-    joules = summed
-    if missing and summed.known:
-        joules = summed.lower_bound(f"lower bound: no public price for {', '.join(missing)}")
-    if placement.violations and any(constant.name in WHOLE for item in charges for constant in item.constants):
-        joules = Interval(reason=f"a figure of the whole chip, which cannot hold this network: {placement.binding}")
+    joules = _claimed(summed, missing, charges, placement)
     used = [constant for item in [*operations, *standing] for constant in item.constants]
     used += [*(time.used if step_seconds is None else ()), *([error] if error else [])]
     return EnergyEstimate(
@@ -107,6 +103,15 @@ def estimate(
         placed=placement,
         sensitivity=influences(charges, error),
     )
+
+
+def _claimed(summed: Interval, missing: list[str], charges: list[Charge], placement: Placement) -> Interval:
+    """What of the priced sum may be claimed as the total."""
+    if placement.violations and any(constant.name in WHOLE for item in charges for constant in item.constants):
+        return Interval(reason=f"a figure of the whole chip, which cannot hold this network: {placement.binding}")
+    if missing and summed.known:
+        return summed.lower_bound(f"lower bound: no public price for {', '.join(missing)}")
+    return summed
 
 
 def _check(
