@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ class Loads:
     spikes: Table
     messages: dict[int, Table]
     unknown: NDArray[np.float64]
+
+    @cached_property
+    def by_layer(self) -> tuple[list[float], list[float]]:
+        """``events`` and ``walked`` over all steps, by layer."""
+        return self.events.sum(axis=1).tolist(), self.walked.sum(axis=1).tolist()
 
 
 @once

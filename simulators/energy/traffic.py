@@ -48,9 +48,13 @@ def traffic_of(
 ) -> Traffic:
     """By the routes of the placement where any of it has a price, the senders are known and chips are few.
 
-    Else every spike is spread evenly, and of several chips all messages count as crossing.
+    Else every spike is spread evenly, and of several chips all messages count as crossing. Nothing is counted where
+    nobody asks: on one chip, where messages have no price.
     """
-    priced = any(profile.get(name) for name in PRICED) and placement.chips <= MOST_CHIPS
+    priced = any(profile.get(name) for name in PRICED)
+    if not priced and placement.chips == 1:
+        return Traffic(Interval.point(0.0), (None, None), Interval.point(0.0))
+    priced = priced and placement.chips <= MOST_CHIPS
     routes: dict[str, list[Route]] = {}
     for route in placement.mesh if priced else ():
         routes.setdefault(route.node, []).append(route)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,8 +84,8 @@ def _placed(loads: Loads, placement: Placement) -> list[LayerPlacement | None]:
 
 
 def _events(loads: Loads, placed: Sequence[LayerPlacement | None], profile: Profile, samples: int) -> dict[str, float]:
-    found: Counter[str] = Counter()
-    for row, (layer, own) in enumerate(zip(loads.layers, placed, strict=True)):
+    found: dict[str, float] = {}
+    for layer, own, events, walked in zip(loads.layers, placed, *loads.by_layer, strict=True):
         encoding = encoding_of(layer, own, profile)
-        found[encoding] += (loads.walked if encoding == "dense" else loads.events)[row].sum()
-    return {encoding: float(events) / samples for encoding, events in found.items()}
+        found[encoding] = found.get(encoding, 0.0) + (walked if encoding == "dense" else events)
+    return {encoding: events / samples for encoding, events in found.items()}

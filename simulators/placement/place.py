@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from math import ceil
 
 from hw_profiles import Profile
 from simulators.activity import Activity
 from simulators.layers import EstimateError
+from simulators.once import once
 from simulators.placement.limits import Chip
 from simulators.placement.memory import NETWORK_WEIGHT_BITS
 from simulators.placement.result import LayerPlacement, Placement, Plan, plan_packed
@@ -44,7 +47,13 @@ def place(
         raise EstimateError(f"profile {profile.name}: has no cores to place layers on; choose a spiking chip")
     if allocator not in ALLOCATORS:
         raise EstimateError(f"allocator {allocator!r}: unknown; use {' or '.join(ALLOCATORS)}")
-    shapes, chip = shapes_of(activity), Chip.of(profile, weight_bits)
+    return replace(_placed(activity, Chip.of(profile, weight_bits), allocator, weight_bits), profile=profile.name)
+
+
+@once
+def _placed(activity: Activity, chip: Chip, allocator: str, weight_bits: int) -> Placement:
+    """The same for all profiles of one chip's limits."""
+    shapes = shapes_of(activity)
     splits, refused = split_all(shapes, chip)
     violations = (*static_violations(shapes, chip, weight_bits), *refused)
     plan = Plan(shapes, tuple(splits), chip, allocator, weight_bits)
@@ -53,7 +62,7 @@ def place(
     cores = plan.slices.cores if plan.chosen else sum(split.parts for split in splits)
     layers = tuple(LayerPlacement.of(split, chip) for split in splits)
     return Placement(
-        profile=profile.name,
+        profile="",
         layers=layers,
         cores=cores,
         chips=max(1, ceil(cores / chip.cores)),
@@ -79,8 +88,13 @@ def cores_per_spike(layer: LayerPlacement, tokens: int, window: int) -> float:
 
     A group of outputs sees its own tokens and ``window - 1`` more; a window as wide as the sentence sees all.
     """
+    return _reached(layer.pieces, layer.groups, tokens, window)
+
+
+@lru_cache(maxsize=4096)
+def _reached(pieces: int, groups: int, tokens: int, window: int) -> float:
     if window >= tokens:
-        return float(layer.pieces * layer.groups)
-    bounds = [tokens * i // layer.groups for i in range(layer.groups + 1)]
+        return float(pieces * groups)
+    bounds = [tokens * i // groups for i in range(groups + 1)]
     seen = sum(min(high + window - 1, tokens) - low for low, high in pairwise(bounds))
-    return layer.pieces * seen / tokens
+    return pieces * seen / tokens
