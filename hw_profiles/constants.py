@@ -11,9 +11,10 @@ from hw_profiles.schema import GRADES, Constant, Kind, ProfileError
 
 SIDES = ("low", "nominal", "high")
 PREFIX = 1000.0
+HOLDS = ("least_events_per_step", "most_updates_per_event")
 TERMS = ("synapse", "neuron", "routing", "memory", "static", "host_io")
 _FIELDS = {"value", *SIDES, "unit", "kind", "grade", "condition", "source"}
-_FIELDS |= {"reason", "covers", "chips", "inferred", "unusual", "by_tiles"}
+_FIELDS |= {"reason", "covers", "chips", "inferred", "unusual", "by_tiles", "holds"}
 
 
 def parse_constants(
@@ -72,6 +73,7 @@ def _constant(name: str, entry: dict[str, Any], quantity: Quantity, where: str, 
         chips=_chips(entry, where),
         inferred=entry.get("inferred", False) is True,
         by_tiles=_by_tiles(entry, value * (1 / scale), where, scale),
+        holds=_holds(entry, where),
     )
 
 
@@ -174,3 +176,14 @@ def _by_tiles(entry: dict[str, Any], value: Interval, where: str, scale: float) 
     if len(pairs) < 2 or not ascending or not ends:
         raise ProfileError(form)
     return tuple((number, figure * scale) for number, figure in pairs)
+
+
+def _holds(entry: dict[str, Any], where: str) -> dict[str, float]:
+    """The operating range of an all-in figure, each limit a positive number."""
+    holds = entry.get("holds", {})
+    if not isinstance(holds, dict) or any(
+        name not in HOLDS or isinstance(limit, bool) or not isinstance(limit, int | float) or not limit > 0
+        for name, limit in holds.items()
+    ):
+        raise ProfileError(f"{where}: holds {holds!r:.80}: needs positive numbers of {', '.join(HOLDS)}; correct it")
+    return {name: float(limit) for name, limit in holds.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hw_profiles.interval import Interval
@@ -44,6 +44,8 @@ class Constant:
         covers: energy terms that this figure already contains.
         chips: the figure holds for that many chips at most; 0 for any number.
         by_tiles: (tiles in use, value) pairs from the fewest tiles on; empty where the figure does not depend on them.
+        holds: of an all-in figure, the loads at which it holds: ``least_events_per_step``, ``most_updates_per_event``;
+            beyond them what it does not scale with costs more than it says, and only its low side stays.
         inferred: derived from a whole-chip measurement, not published as such.
     """
 
@@ -59,6 +61,7 @@ class Constant:
     chips: int = 0
     inferred: bool = False
     by_tiles: tuple[tuple[int, float], ...] = ()
+    holds: dict[str, float] = field(default_factory=dict, hash=False)
 
     def at(self, tiles: int) -> Interval:
         """The value where ``tiles`` tiles are in use; the whole interval where it is not stated by tiles.

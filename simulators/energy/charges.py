@@ -13,7 +13,7 @@ is charged by that instead; both are all-in figures and stand under ``synapse`` 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw_profiles import Constant, Interval, Profile
 from simulators.energy.latency import valid
@@ -75,11 +75,16 @@ def static(placement: Placement, profile: Profile, seconds: Interval, clock_hz: 
     """Charges of time, over every chip powered, used or not."""
     if running := profile.get("running_chip"):
         return [charge("static", running, seconds * placement.chips)]
-    amounts = {"static_chip": seconds * placement.chips, "static_core": seconds * placement.cores}
+    amounts = {"static_chip": seconds * placement.chips, "static_core": seconds.times(_powered(placement))}
     if profile.get("static_clock"):
         frequency = clock_of(profile, clock_hz)
         amounts["static_clock"] = (seconds * placement.chips).times(frequency)
     return [charge("static", constant, amount) for name, amount in amounts.items() if (constant := profile.get(name))]
+
+
+def _powered(placement: Placement) -> Interval:
+    """Cores that are powered: those in use, and at the most all of the chips; whether the others are is not public."""
+    return Interval(placement.cores, placement.cores, placement.chips * placement.plan.chip.cores)
 
 
 def clock_of(profile: Profile, clock_hz: float | None) -> Interval:
@@ -92,8 +97,21 @@ def _synapses(counts: Workload, placement: Placement, profile: Profile) -> list[
     for encoding, events in counts.events.items():
         constant = profile.get(ENCODED[encoding]) or profile.get("synaptic_event")
         if constant and events:
-            charges.append(charge("synapse", constant, events, placement.chips))
+            charges.append(charge("synapse", _held(constant, counts), events, placement.chips))
     return charges
+
+
+def _held(constant: Constant, counts: Workload) -> Constant:
+    """An all-in figure far from the load that it was measured at keeps its low side alone."""
+    updates = counts.updates_active + counts.updates_idle
+    events = counts.synops / counts.steps
+    least, most = constant.holds.get("least_events_per_step"), constant.holds.get("most_updates_per_event")
+    reasons = []
+    if least is not None and events < least:
+        reasons.append(f"{events:.3g} events a step, {constant.name} holds from {least:.3g}")
+    if most is not None and updates > most * counts.synops:
+        reasons.append(f"{updates / counts.synops:.3g} updates an event, {constant.name} holds up to {most:g}")
+    return replace(constant, value=constant.value.lower_bound("; ".join(reasons))) if reasons else constant
 
 
 def _neurons(counts: Workload, placement: Placement, profile: Profile) -> list[Charge]:

@@ -173,3 +173,28 @@ def test_a_figure_of_the_whole_chip_prices_no_network_that_it_cannot_hold() -> N
     product = NodeActivity("b", "attention", synops=4, dense_macs=8)
     refused = estimate_on(Activity(1, 1, 1, (*nodes, product)), profile)
     assert not refused.joules.known and "cannot hold" in refused.joules.reason
+
+
+def test_an_all_in_figure_holds_at_its_load_only() -> None:
+    """Per event 10 to 20 pJ, from 100 events a step on and up to one update for two events."""
+    plain = chip(synaptic_event=("low = 10\nhigh = 20", "pJ", "all_in"))
+    holds = {"least_events_per_step": 100.0, "most_updates_per_event": 0.5}
+    event = replace(plain.constants["synaptic_event"], covers=("neuron",), holds=holds)
+    profile = replace(plain, constants={"synaptic_event": event})
+
+    def priced(neurons: int, events: int) -> EnergyEstimate:
+        return estimate_on(Activity(1, 2, 1, layer("a", neurons, events)), profile)
+
+    fine, few, busy = priced(10, 400), priced(10, 199), priced(201, 400)
+    assert (fine.joules.low, fine.joules.high) == pytest.approx((4e-9, 8e-9))
+    assert few.joules.low == pytest.approx(1.99e-9) and few.joules.high is None
+    assert "99.5 events a step" in few.joules.reason and "updates" not in few.joules.reason
+    assert priced(200, 400).joules.high == pytest.approx(8e-9)
+    assert busy.joules.high is None and "updates an event" in busy.joules.reason
+
+
+def test_cores_that_are_not_used_may_be_powered() -> None:
+    """One core of four in use for a second at 1 mW each."""
+    profile = chip(synaptic_event=EVENT, static_core=("value = 1", "mW", "static"))
+    static = estimate_on(Activity(1, 1, 1, layer("a", 10, 5)), profile, step_seconds=1.0).breakdown["static"]
+    assert static.sides == pytest.approx((1e-3, 1e-3, 4e-3))
