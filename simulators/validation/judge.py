@@ -120,7 +120,9 @@ def _value(case: Case, item: Measured, profile: Profile | None, estimate: Energy
         return charged(item, profile)
     if estimate is None:
         return " and ".join(case.missing) or case.no_network
-    return alike(item, estimate, profile, case.holds_more)
+    found = alike(item, estimate, profile)
+    vacuous = isinstance(found, Interval) and not found.low and found.high is None and found.nominal is None
+    return " and ".join(case.missing) if vacuous and case.missing else found
 
 
 def _word(interval: Interval, item: Measured, bounds_only: bool) -> str:
