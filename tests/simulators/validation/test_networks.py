@@ -16,9 +16,10 @@ LAYERS = {  # neurons of each layer: channels x height x width as printed, or as
     "sddpg": [256, 256, 256, 2],
     "pilotnet": [24 * 99 * 32, 36 * 49 * 15, 48 * 24 * 7, 64 * 22 * 4, 64 * 20 * 2, 100, 50, 10, 1],
     "odin-mnist": [10],
+    "loihi2-pair": [1, 1],
 }
-INPUTS = {"dvs-gesture": 1024, "sddpg": 24, "pilotnet": 200 * 66 * 3, "odin-mnist": 16 * 16}
-STEPS = {"dvs-gesture": 1, "sddpg": 5, "pilotnet": 16, "odin-mnist": 1}
+INPUTS = {"dvs-gesture": 1024, "sddpg": 24, "pilotnet": 200 * 66 * 3, "odin-mnist": 16 * 16, "loihi2-pair": 1}
+STEPS = {"dvs-gesture": 1, "sddpg": 5, "pilotnet": 16, "odin-mnist": 1, "loihi2-pair": 10**7}
 
 
 def network(name: str) -> DescribedNetwork:
@@ -64,3 +65,9 @@ def test_pilotnet_has_its_printed_neurons_and_rates() -> None:
 def test_odin_mnist_has_one_synapse_a_pixel_and_neuron() -> None:
     found = network("odin-mnist")
     assert found.high.nodes[0].synops == 16 * 16 * 10 and found.low.nodes[0].synops == 0
+
+
+def test_the_pair_fires_at_its_printed_rates() -> None:
+    """25 to 100 Hz in steps of 1 ms over 10 million steps, one event a spike."""
+    found = network("loihi2-pair")
+    assert [side.nodes[2].synops for side in (found.low, found.high)] == [25 * 10_000, 100 * 10_000]

@@ -17,6 +17,8 @@ KNOWN_MISSES = {
     ("loihi1-odour", "loihi1", (109, 116)),  # 72 powered cores; inside with all 128
     ("loihi1-odour", "loihi1-sanafe", (109, 116)),
     ("truenorth-convnets", "truenorth", (25, 25)),  # below the idle power of a whole chip
+    ("loihi2-pair", "loihi2", (11.63, 11.65)),  # 1.16 us a step where 1.75 is stated as the least
+    ("loihi2-pair", "loihi2", (0.267, 0.441)),  # energy of a step without an event
     ("xylo2-dcase", "xylo", (351, 351)),  # idle power of another member of the family
 }
 ROOT = Path(__file__).parents[3]
@@ -113,6 +115,9 @@ BY_HAND = {
     ("truenorth-operating-point", "power from its events"): 1e3 * 26e-12 * 4096 * 256 * 20 * 128,
     ("truenorth-sixteen-chips", "power"): 16 * 0.042,
     ("loihi2-hala-point", "power, at most 2600 W"): 1152 * 0.09,
+    ("loihi2-pair", "dynamic energy"): 10**7 * 0.025 * 31e-12,
+    ("loihi2-pair", "total energy"): 10**7 * (0.025 * 31e-12 + 0.09 * 1.75e-6),
+    ("loihi1-quartz", "dynamic energy of a step, neurocores"): 5410 * 52e-6,
     ("loihi1-odour", "time, against the barriers of 200 steps"): 200 * 113e-6,
     ("loihi1-odour", "static power, the same, if all 128 cores are powered"): 29.4,
 }
@@ -156,7 +161,7 @@ def test_sddpg_by_hand() -> None:
 
 def test_shipped_cases_have_sources_and_what_lies_outside_is_known_and_explained() -> None:
     cases = {case.name: case for case in shipped_cases()}
-    assert len(cases) >= 34 and all(case.source and case.grade in "PQSC" for case in cases.values())
+    assert len(cases) >= 38 and all(case.source and case.grade in "PQSC" for case in cases.values())
     missed = {(v.case, v.profile, v.measured) for v in SHIPPED if v.verdict == "outside"}
     assert missed == KNOWN_MISSES
     assert all(cases[name].note for name, _, _ in missed)
