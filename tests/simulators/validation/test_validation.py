@@ -16,6 +16,8 @@ SHIPPED = validate()
 KNOWN_MISSES = {
     ("loihi1-odour", "loihi1", (109, 116)),  # 72 powered cores; inside with all 128
     ("loihi1-odour", "loihi1-sanafe", (109, 116)),
+    ("loihi1-quartz", "loihi1", (898, 904)),  # 28 mW a chip where one other board has 29.4 to 29.8
+    ("loihi1-quartz", "loihi1-sanafe", (898, 904)),
     ("truenorth-convnets", "truenorth", (25, 25)),  # below the idle power of a whole chip
     ("loihi2-pair", "loihi2", (11.63, 11.65)),  # 1.16 us a step where 1.75 is stated as the least
     ("loihi2-pair", "loihi2", (0.267, 0.441)),  # energy of a step without an event
@@ -161,7 +163,7 @@ def test_sddpg_by_hand() -> None:
 
 def test_shipped_cases_have_sources_and_what_lies_outside_is_known_and_explained() -> None:
     cases = {case.name: case for case in shipped_cases()}
-    assert len(cases) >= 38 and all(case.source and case.grade in "PQSC" for case in cases.values())
+    assert len(cases) >= 39 and all(case.source and case.grade in "PQSC" for case in cases.values())
     missed = {(v.case, v.profile, v.measured) for v in SHIPPED if v.verdict == "outside"}
     assert missed == KNOWN_MISSES
     assert all(cases[name].note for name, _, _ in missed)
