@@ -43,11 +43,12 @@ def _misses(verdicts: Sequence[Verdict]) -> list[str]:
     missed = [verdict for verdict in verdicts if verdict.verdict == OUTSIDE]
     notes = {case.name: case.note for case in shipped_cases()}
     lines = []
-    for verdict in missed:
-        what, profile, measured, sides, *_ = _row(verdict)
-        note = notes.get(verdict.case) or "No reason is known."
-        lines.append(f"- **{what}** on {profile}: measured {measured}, estimated {sides}. {note}")
-    return ["## Outside the estimate", "", *lines, "", "## All figures", ""] if missed else []
+    for case in dict.fromkeys(verdict.case for verdict in missed):
+        for verdict in (verdict for verdict in missed if verdict.case == case):
+            what, profile, measured, sides, *_ = _row(verdict)
+            lines.append(f"- **{what}** on {profile}: measured {measured}, estimated {sides}")
+        lines += ["", notes.get(case) or "No reason is known.", ""]
+    return ["## Outside the estimate", "", *lines, "## All figures", ""] if missed else []
 
 
 def _cases() -> str:
