@@ -15,7 +15,7 @@ from simulators.layers import EstimateError
 
 TEXTS = ("title", "chip", "source", "grade", "condition", "holds")
 TOP = {*TEXTS, "schema", "profiles", "holds_more", "missing", "network", "no_network", "note", "supplied", "measured"}
-ITEM = {"what", "kind", "unit", "value", "low", "high", "within", "charges", "supplied", "profile"}
+ITEM = {"what", "kind", "unit", "value", "low", "high", "within", "charges", "supplied", "profile", "holds_more"}
 KINDS = (
     "dynamic", "total", "active", "neurocores", "power", "dynamic_power", "static_power", "time", "cores", "ratio",
     "arithmetic",
@@ -33,6 +33,7 @@ class Measured:
         charges: constants of the profile and how often each is met, where the counts are published as such.
         supplied: what of the profile came from this figure; empty if nothing did.
         profile: the only profile that it is compared with; empty for all of the case.
+        holds_more: whether it holds more than what is estimated for it; the case's word where it has none of its own.
     """
 
     what: str
@@ -45,6 +46,7 @@ class Measured:
     charges: tuple[tuple[str, float], ...] = ()
     supplied: str = ""
     profile: str = ""
+    holds_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def parse_case(text: str, name: str) -> Case:
         no_network=table.get("no_network", ""),
         note=table.get("note", ""),
         supplied=dict(table.get("supplied", {})),
-        measured=tuple(_measured(entry, where) for entry in table["measured"]),
+        measured=tuple(_measured(entry, where, table.get("holds_more", False)) for entry in table["measured"]),
     )
 
 
@@ -121,7 +123,7 @@ def _number(side: object, what: str) -> float:
     return float(side)
 
 
-def _measured(entry: dict[str, Any], where: str) -> Measured:
+def _measured(entry: dict[str, Any], where: str, holds_more: bool) -> Measured:
     what = f"{where}: {entry.get('what', 'a measured figure')}"
     if unknown := sorted(set(entry) - ITEM):
         raise EstimateError(f"{what}: unknown key {unknown[0]!r}; known: {', '.join(sorted(ITEM))}")
@@ -144,6 +146,7 @@ def _measured(entry: dict[str, Any], where: str) -> Measured:
         charges=tuple((name, float(count)) for name, count in entry.get("charges", {}).items()),
         supplied=entry.get("supplied", ""),
         profile=entry.get("profile", ""),
+        holds_more=entry.get("holds_more", holds_more) is True,
     )
 
 

@@ -116,11 +116,12 @@ def _verdict(
 def _value(case: Case, item: Measured, profile: Profile | None, estimate: EnergyEstimate | None) -> Interval | str:
     if profile is None:
         return " and ".join(case.missing) or "a profile of the chip"
-    if item.charges:
-        return charged(item, profile)
-    if estimate is None:
-        return " and ".join(case.missing) or case.no_network
-    return alike(item, estimate, profile, case.holds_more)
+    lacking = " and ".join(case.missing)
+    if not item.charges and estimate is None:
+        return lacking or case.no_network
+    found = charged(item, profile) if item.charges or estimate is None else alike(item, estimate, profile)
+    bounded = isinstance(found, str) or found.low or found.high is not None
+    return found if bounded else lacking or "a bound"
 
 
 def _word(interval: Interval, item: Measured, bounds_only: bool) -> str:

@@ -10,20 +10,21 @@ from simulators.energy.estimate import EnergyEstimate
 from simulators.validation.case import Measured
 
 ENERGIES = ("dynamic", "total", "active", "neurocores")
+MORE = "the measured figure holds more than what is estimated (host, I/O, or terms without a count)"
 
 
 def charged(measured: Measured, profile: Profile) -> Interval | str:
-    """Constants times their published counts, or what is missing."""
+    """Constants times their published counts, or what is missing; a lower bound of a figure that holds more."""
     parts = []
     for name, count in measured.charges:
         constant = profile.get(name)
         if constant is None:
             return f"a figure for {name} in profile {profile.name}"
         parts.append(constant.value * count)
-    return total(parts)
+    return total(parts).lower_bound(MORE) if measured.holds_more else total(parts)
 
 
-def alike(measured: Measured, estimate: EnergyEstimate, profile: Profile, holds_more: bool) -> Interval | str:
+def alike(measured: Measured, estimate: EnergyEstimate, profile: Profile) -> Interval | str:
     """The estimate of the like kind (run minus idle against dynamic terms, run against all), or what is missing."""
     if measured.kind == "time":
         return estimate.seconds
@@ -35,8 +36,8 @@ def alike(measured: Measured, estimate: EnergyEstimate, profile: Profile, holds_
     if measured.kind not in ENERGIES:
         return f"an estimate of {measured.kind}"
     energy = _energy(measured.kind, estimate)
-    if holds_more and energy.known and measured.kind != "neurocores":
-        return energy.lower_bound("the measured figure holds host or I/O, which the estimate does not")
+    if measured.holds_more and energy.known and measured.kind != "neurocores":
+        return energy.lower_bound(MORE)
     return energy
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from simulators.validation.case import shipped_cases
-from simulators.validation.judge import Verdict
+from simulators.validation.judge import OUTSIDE, Verdict
 
 HEAD = ("case", "profile", "measured", "estimate low, nominal, high", "high/low", "verdict", "detail")
 INTRO = """# Energy model against measurements
@@ -34,7 +34,21 @@ def page(verdicts: Sequence[Verdict]) -> str:
     """Markdown."""
     rule = "|".join("---" for _ in HEAD)
     rows = [f"| {' | '.join(_row(verdict))} |" for verdict in verdicts]
-    return "\n".join([INTRO, summary(verdicts), "", f"| {' | '.join(HEAD)} |", f"|{rule}|", *rows, "", _cases()])
+    table = [f"| {' | '.join(HEAD)} |", f"|{rule}|", *rows]
+    return "\n".join([INTRO, summary(verdicts), "", *_misses(verdicts), *table, "", _cases()])
+
+
+def _misses(verdicts: Sequence[Verdict]) -> list[str]:
+    """What the estimates miss, first and with what the case says about it."""
+    missed = [verdict for verdict in verdicts if verdict.verdict == OUTSIDE]
+    notes = {case.name: case.note for case in shipped_cases()}
+    lines = []
+    for case in dict.fromkeys(verdict.case for verdict in missed):
+        for verdict in (verdict for verdict in missed if verdict.case == case):
+            what, profile, measured, sides, *_ = _row(verdict)
+            lines.append(f"- **{what}** on {profile}: measured {measured}, estimated {sides}")
+        lines += ["", notes.get(case) or "No reason is known.", ""]
+    return ["## Outside the estimate", "", *lines, "## All figures", ""] if missed else []
 
 
 def _cases() -> str:

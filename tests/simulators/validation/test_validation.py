@@ -13,6 +13,17 @@ from simulators.layers import EstimateError
 from simulators.validation import judge, page, parse_case, shipped_cases, validate
 
 SHIPPED = validate()
+KNOWN_MISSES = {
+    ("loihi1-odour", "loihi1", (109, 116)),  # 72 powered cores; inside with all 128
+    ("loihi1-odour", "loihi1-sanafe", (109, 116)),
+    ("loihi1-quartz", "loihi1", (898, 904)),  # 28 mW a chip where one other board has 29.4 to 29.8
+    ("loihi1-quartz", "loihi1-sanafe", (898, 904)),
+    ("truenorth-convnets", "truenorth", (25, 25)),  # below the idle power of a whole chip
+    ("loihi2-pair", "loihi2", (11.63, 11.65)),  # 1.16 us a step where 1.75 is stated as the least
+    ("loihi2-pair", "loihi2", (0.267, 0.441)),  # energy of a step without an event
+    ("xylo3-power", "xylo", (577.6, 577.6)),
+    ("xylo2-dcase", "xylo", (351, 351)),  # idle power of another member of the family
+}
 ROOT = Path(__file__).parents[3]
 CASE = """
 schema = 1
@@ -82,6 +93,55 @@ def test_what_the_measurement_holds_beyond_the_estimate_leaves_a_lower_bound() -
     assert verdict("value = 11", more) == "outside"
 
 
+def test_an_item_has_its_own_word_on_what_it_holds() -> None:
+    """Of counts times constants, too, only the low side meets a figure that holds more."""
+    item = "value = 5\ncharges = { synaptic_event = 100 }"
+    priced = CASE.replace('network = "made-up"', 'no_network = "counts"').replace("value = 1.0", item)
+    assert verdict("value = 10", priced) == "outside"  # 1 nJ
+    assert verdict("value = 10", f"{priced}holds_more = true") == "consistent with a bound"
+    more = priced.replace('holds = "cores"', 'holds = "cores and x86"\nholds_more = true')
+    assert verdict("value = 10", more) == "consistent with a bound"
+    assert verdict("value = 10", f"{more}holds_more = false") == "outside"
+
+
+def test_a_bound_of_nothing_is_no_verdict() -> None:
+    """That no energy is negative says nothing, and a centre alone bounds nothing."""
+    silent = NETWORK.replace("input_rate = 0.5", "input_rate = 0")
+    lacking = CASE.replace('holds = "cores"', 'holds = "cores and x86"\nholds_more = true\nmissing = ["input spikes"]')
+    assert verdict("value = 10", lacking, silent) == "not priceable: input spikes missing"
+    assert verdict("value = 10", lacking) == "consistent with a bound"
+    assert verdict('nominal = 10\nreason = "one network"') == "not priceable: a bound missing"
+
+
+# What is printed, times what is printed: watts by hand, in the unit of the case.
+BY_HAND = {
+    ("spinnaker1-board", "power of the board, below 48 W"): 1.8e9 * 13.3e-9 + 250_000 * 1000 * 26e-9,
+    ("truenorth-operating-point", "power from its events"): 1e3 * 26e-12 * 4096 * 256 * 20 * 128,
+    ("truenorth-sixteen-chips", "power"): 16 * 0.042,
+    ("loihi2-hala-point", "power, at most 2600 W"): 1152 * 0.09,
+    ("loihi2-pair", "dynamic energy"): 10**7 * 0.025 * 31e-12,
+    ("loihi2-pair", "total energy"): 10**7 * (0.025 * 31e-12 + 0.09 * 1.75e-6),
+    ("loihi1-quartz", "dynamic energy of a step, neurocores"): 5410 * 52e-6,
+    ("loihi1-odour", "time, against the barriers of 200 steps"): 200 * 113e-6,
+    ("loihi1-odour", "static power, the same, if all 128 cores are powered"): 29.4,
+}
+
+
+@pytest.mark.parametrize("key", BY_HAND, ids=lambda key: key[0])
+def test_low_sides_by_hand(key: tuple[str, str]) -> None:
+    found = next(v for v in SHIPPED if (v.case, v.what) == key and v.estimate[0] is not None)
+    assert found.estimate[0] == pytest.approx(BY_HAND[key])
+
+
+def test_ratios_of_printed_figures() -> None:
+    """Static power from total, dynamic and time, as the papers print them."""
+    shown = {(v.case, v.kind): v.measured for v in SHIPPED if v.kind == "static_power" and v.measured[0] > 0}
+    assert pytest.approx(sum(shown["loihi1-odour", "static_power"]) / 2, abs=1) == (0.43 - 0.12) / 2.75 * 1e3
+    assert shown["loihi2-clp", "static_power"][0] < (0.05 - 0.01) / 0.33 < shown["loihi2-clp", "static_power"][1]
+    assert pytest.approx(shown["loihi1-keyword", "static_power"][0], rel=0.01) == (372 - 272) * 296.5e-3
+    assert pytest.approx(shown["xylo2-dcase", "static_power"][0], rel=0.01) == (57.6 - 28.4) / (57.6 / 692)
+
+
 def test_odin_by_hand() -> None:
     """27.3 uW + 1.78 uW/MHz * f + 8.43 pJ * rate is 476.9 and 35.1 uW where 477 and 35 are printed."""
     case = next(case for case in shipped_cases() if case.name == "odin")
@@ -103,10 +163,12 @@ def test_sddpg_by_hand() -> None:
     assert results[0].verdict == "consistent with a bound"
 
 
-def test_shipped_cases_have_sources_and_nothing_that_can_be_priced_lies_outside() -> None:
-    cases = shipped_cases()
-    assert len(cases) >= 20 and all(case.source and case.grade in "PQSC" for case in cases)
-    assert [v.what for v in SHIPPED if v.verdict == "outside"] == []
+def test_shipped_cases_have_sources_and_what_lies_outside_is_known_and_explained() -> None:
+    cases = {case.name: case for case in shipped_cases()}
+    assert len(cases) >= 43 and all(case.source and case.grade in "PQSC" for case in cases.values())
+    missed = {(v.case, v.profile, v.measured) for v in SHIPPED if v.verdict == "outside"}
+    assert missed == KNOWN_MISSES
+    assert all(cases[name].note for name, _, _ in missed)
 
 
 @pytest.mark.parametrize(
