@@ -75,16 +75,11 @@ def static(placement: Placement, profile: Profile, seconds: Interval, clock_hz: 
     """Charges of time, over every chip powered, used or not."""
     if running := profile.get("running_chip"):
         return [charge("static", running, seconds * placement.chips)]
-    amounts = {"static_chip": seconds * placement.chips, "static_core": seconds.times(_powered(placement))}
+    amounts = {"static_chip": seconds * placement.chips, "static_core": seconds * placement.cores}
     if profile.get("static_clock"):
         frequency = clock_of(profile, clock_hz)
         amounts["static_clock"] = (seconds * placement.chips).times(frequency)
     return [charge("static", constant, amount) for name, amount in amounts.items() if (constant := profile.get(name))]
-
-
-def _powered(placement: Placement) -> Interval:
-    """Cores that are powered: those in use, and at the most all of the chips; whether the others are is not public."""
-    return Interval(placement.cores, placement.cores, placement.chips * placement.plan.chip.cores)
 
 
 def clock_of(profile: Profile, clock_hz: float | None) -> Interval:

@@ -84,4 +84,4 @@ def test_what_an_estimate_will_lack() -> None:
     assert lacking(load_profile("loihi1")) == ["links between chips", "host input"]
     assert lacking(load_profile("truenorth-lower-bound"))[0] == "synapse"
     assert lacking(load_profile("h200")) == []
-    assert one_sided(load_profile("loihi1")) == ["synaptic_event", "static_core", "synaptic_event_time", "barrier_time"]
+    assert one_sided(load_profile("loihi1")) == ["synaptic_event", "synaptic_event_time", "barrier_time"]

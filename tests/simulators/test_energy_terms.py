@@ -191,10 +191,3 @@ def test_an_all_in_figure_holds_at_its_load_only() -> None:
     assert "99.5 events a step" in few.joules.reason and "updates" not in few.joules.reason
     assert priced(200, 400).joules.high == pytest.approx(8e-9)
     assert busy.joules.high is None and "updates an event" in busy.joules.reason
-
-
-def test_cores_that_are_not_used_may_be_powered() -> None:
-    """One core of four in use for a second at 1 mW each."""
-    profile = chip(synaptic_event=EVENT, static_core=("value = 1", "mW", "static"))
-    static = estimate_on(Activity(1, 1, 1, layer("a", 10, 5)), profile, step_seconds=1.0).breakdown["static"]
-    assert static.sides == pytest.approx((1e-3, 1e-3, 4e-3))

@@ -35,7 +35,6 @@ layers = [
 """
 PROFILES = ["spinnaker1", "spinnaker2", "odin", "darwin3", "loihi1-sanafe"]
 MOST = 4
-TIME = "static power times a time known within 60 %, and a barrier of 0.6 to 1.8 us whatever the tiles"
 
 
 def network(text: str) -> DescribedNetwork:
@@ -62,7 +61,7 @@ def test_with_static_power_over_a_known_time(name: str, text: str) -> None:
         assert estimate.breakdown["static"].low
 
 
-@pytest.mark.parametrize("text", [pytest.param(DENSE, marks=pytest.mark.xfail(reason=TIME)), CONVOLUTION])
+@pytest.mark.parametrize("text", [DENSE, CONVOLUTION])
 def test_with_static_power_over_the_modelled_time(text: str) -> None:
     """The only one of these profiles whose time model has two sides."""
     joules = estimate_described(network(text), load_profile("loihi1-sanafe")).joules
