@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 
 from hw_profiles import Profile
@@ -23,7 +23,7 @@ class Chip:
         whole_layers: layers of one chip, each on one core; 0 where layers are split.
     """
 
-    caps: dict[str, float]
+    caps: dict[str, float] = field(hash=False)
     store: SynapseStore
     state_bits: int
     cores: int

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import ceil
 
 from hw_profiles import Profile
 from simulators.activity import Activity
 from simulators.layers import EstimateError
+from simulators.once import once
 from simulators.placement.limits import Chip
 from simulators.placement.memory import NETWORK_WEIGHT_BITS
 from simulators.placement.result import LayerPlacement, Placement, Plan, plan_packed
-from simulators.placement.shape import shapes_of
+from simulators.placement.shape import LayerShape, shapes_of
 from simulators.placement.split import Violation, split_all, static_violations
 
 ALLOCATORS = ("greedy", "packed")
@@ -44,7 +46,14 @@ def place(
         raise EstimateError(f"profile {profile.name}: has no cores to place layers on; choose a spiking chip")
     if allocator not in ALLOCATORS:
         raise EstimateError(f"allocator {allocator!r}: unknown; use {' or '.join(ALLOCATORS)}")
-    shapes, chip = shapes_of(activity), Chip.of(profile, weight_bits)
+    return replace(
+        _placed(shapes_of(activity), Chip.of(profile, weight_bits), allocator, weight_bits), profile=profile.name
+    )
+
+
+@once
+def _placed(shapes: tuple[LayerShape, ...], chip: Chip, allocator: str, weight_bits: int) -> Placement:
+    """Without the profile's name: profiles of one chip that differ in their prices share a placement."""
     splits, refused = split_all(shapes, chip)
     violations = (*static_violations(shapes, chip, weight_bits), *refused)
     plan = Plan(shapes, tuple(splits), chip, allocator, weight_bits)
@@ -53,7 +62,7 @@ def place(
     cores = plan.slices.cores if plan.chosen else sum(split.parts for split in splits)
     layers = tuple(LayerPlacement.of(split, chip) for split in splits)
     return Placement(
-        profile=profile.name,
+        profile="",
         layers=layers,
         cores=cores,
         chips=max(1, ceil(cores / chip.cores)),
