@@ -95,7 +95,9 @@ def _from_the_last(shapes: Sequence[LayerShape], chip: Chip) -> Iterator[Split |
     for shape in reversed(shapes):
         found = _split(shape, chip, edges[shape.name])
         yield found
-        for entry in shape.entries if isinstance(found, Split) else ():
+        if isinstance(found, Violation):
+            continue
+        for entry in shape.entries:
             for source, _ in entry.sources:
                 edges[source] += most_destinations(found, entry)
 
