@@ -77,7 +77,7 @@ def _only_with_profiles(options: dict[str, object]) -> None:
     named = [name for name, value in options.items() if value]
     if named:
         raise SpikeportError(
-            f"energy: {' and '.join(named)} given with --validate or --published, which use shipped profiles; leave it out"
+            f"energy: {' and '.join(named)} given with --validate or --published, which use shipped profiles; drop it"
         )
 
 
