@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.reporting.schema import Energy, Interval
+from toolkit.reporting.schema import Energy
 from toolkit.reporting.summary import GROUP_TITLES, Group
 from toolkit.reporting.units import NO_FIGURE, clean, compact, count
 
@@ -24,21 +24,14 @@ def tables_of(group: Group, entries: Sequence[Energy]) -> tuple[Table, str]:
     """The table of a group, and a line on the profiles of it that have no figure at all; empty where all have."""
     if group in ("marginal", "all_in"):
         return _table(group, CHIPS, [_chip(entry) for entry in entries]), ""
-    known = [entry for entry in entries if figure(entry["joules"], "J") != NO_FIGURE]
+    known = [entry for entry in entries if compact(entry["joules"], "J") != NO_FIGURE]
     names = {_device(entry): None for entry in entries}
     nothing = [name for name in names if name not in {_device(entry) for entry in known}]
     said = f"No figure for this network: {', '.join(nothing)}" if nothing else ""
     if group == "literature":
-        rows = [[entry["profile"], figure(entry["joules"], "J"), entry["grade"] or NONE] for entry in known]
+        rows = [[entry["profile"], compact(entry["joules"], "J"), entry["grade"] or NONE] for entry in known]
         return _table(group, CONVENTIONS, rows), said
     return _table(group, ("Device: network", *PRECISIONS, "Grade"), _devices(known)), said
-
-
-def figure(interval: Interval, unit: str) -> str:
-    """An interval in short; a lower bound of zero says nothing and is none."""
-    if interval["low"] == 0 and interval["nominal"] is None and interval["high"] is None:
-        return NO_FIGURE
-    return compact(interval, unit)
 
 
 def _table(group: Group, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -60,8 +53,8 @@ def _chip(entry: Energy) -> list[str]:
     missing = str(len(entry["unpriced"])) if entry["unpriced"] else NONE
     return [
         entry["profile"],
-        _short(figure(entry["joules"], "J")),
-        _short(figure(entry["seconds"], "s")),
+        _short(compact(entry["joules"], "J")),
+        _short(compact(entry["seconds"], "s")),
         NONE if size == [NONE, NONE] else ", ".join(size),
         _fits(entry),
         evidence,
@@ -97,8 +90,8 @@ def _network(profile: str, precision: str) -> str:
 def _cell(entry: Energy | None) -> str:
     if entry is None:
         return NONE
-    seconds = figure(entry["seconds"], "s")
-    return figure(entry["joules"], "J") + ("" if seconds == NO_FIGURE else f"\n{seconds}")
+    seconds = compact(entry["seconds"], "s")
+    return compact(entry["joules"], "J") + ("" if seconds == NO_FIGURE else f"\n{seconds}")
 
 
 def _grades(row: dict[str, Energy]) -> str:

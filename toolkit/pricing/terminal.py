@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from toolkit.pricing.gaps import gaps, misfits
 from toolkit.pricing.schema import EnergyRecord
 from toolkit.pricing.tables import tables_of
+from toolkit.reporting.gaps import gaps, misfits
 from toolkit.reporting.schema import Energy
 from toolkit.reporting.summary import grouped
 from toolkit.reporting.units import count, percent, si

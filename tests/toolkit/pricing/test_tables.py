@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from tests.toolkit.pricing.test_plots import UNKNOWN, entry
-from toolkit.pricing.gaps import gaps
 from toolkit.pricing.tables import tables_of
 from toolkit.pricing.terminal import print_entries
+from toolkit.reporting.gaps import gaps
 
 
 def lacking(found: Any, *terms: tuple[str, float | None, str]) -> Any:

@@ -27,15 +27,24 @@ def misfits(energy: Sequence[Energy]) -> Iterator[str]:
         yield f"{', '.join(names)}: {advice}"
 
 
-def gaps(energy: Sequence[Energy]) -> Iterator[str]:
-    """Terms without a price, a line for each term and reason, how often per inference, and whose figures lack it."""
+def missing_terms(energy: Sequence[Energy]) -> dict[tuple[str, str], list[str]]:
+    """(term with how often per inference, reason) and whose figures lack it: profiles, or a whole group."""
     found: dict[tuple[str, str], list[tuple[Energy, float | None]]] = {}
     for entry in energy:
         for term in entry["unpriced"]:
             found.setdefault((label(term["term"]), clean(term["reason"])), []).append((entry, term["count"]))
-    for (name, reason), lacking in found.items():
-        times = _times([count for _, count in lacking if count is not None])
-        yield f"Not in the figures of {_whose([entry for entry, _ in lacking], energy)}: {name}{times}, {reason}"
+    return {
+        (name + _times([count for _, count in lacking if count is not None]), reason): _whose(
+            [entry for entry, _ in lacking], energy
+        )
+        for (name, reason), lacking in found.items()
+    }
+
+
+def gaps(energy: Sequence[Energy]) -> Iterator[str]:
+    """Terms without a price in sentences."""
+    for (term, reason), names in missing_terms(energy).items():
+        yield f"Not in the figures of {', '.join(names)}: {term}, {reason}"
 
 
 def _times(counts: Sequence[float]) -> str:
@@ -45,14 +54,14 @@ def _times(counts: Sequence[float]) -> str:
     return f" (× {low})" if low == high else f" (× {low} to {high})"
 
 
-def _whose(lacking: Sequence[Energy], energy: Sequence[Energy]) -> str:
+def _whose(lacking: Sequence[Energy], energy: Sequence[Energy]) -> list[str]:
     """Names of profiles; of a group of three or more that lacks it as a whole, its title."""
     size = Counter(group_of(entry) for entry in _first_rows(energy))
     names: list[str] = []
     for group in GROUP_TITLES:
         own = [_device(entry) for entry in _first_rows(lacking) if group_of(entry) == group]
         names += [WORDS[group]] if len(own) == size[group] > 2 else own
-    return ", ".join(names)
+    return names
 
 
 def _first_rows(energy: Sequence[Energy]) -> list[Energy]:
