@@ -7,39 +7,43 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
 
+from simulators.once import once
 from simulators.placement.limits import Chip
 from simulators.placement.result import Change, Placement, Plan
 from simulators.placement.shape import LayerShape, with_tokens, with_width
-from simulators.placement.split import split_all
+from simulators.placement.split import Violation, fits_one_chip
 
 FEWER_BITS = (4, 3, 2, 1)
 
 
 def smallest_changes(placement: Placement) -> tuple[Change, ...]:
     """First what only another network meets, then fewer tokens, a narrower network, fewer bits, more chips."""
-    plan = placement.plan
-    fixed = _dismissed(placement)
+    return _changes(placement.plan, placement.violations, placement.cores)
+
+
+@once
+def _changes(plan: Plan, violations: tuple[Violation, ...], cores: int) -> tuple[Change, ...]:
+    fixed = _dismissed(violations)
     found = [Change(limit, None, text) for limit, text in fixed.items()]
     shapes = tuple(shape for shape in plan.shapes if not shape.refused)
     if _fits(shapes, plan.chip):
         return tuple(found)
     tried = [*found, _tokens(shapes, plan.chip), _width(shapes, plan.chip), _bits(shapes, plan)]
-    return (*tried, _chips(placement))
+    return (*tried, _chips(plan, violations, cores))
 
 
-def _dismissed(placement: Placement) -> dict[str, str]:
+def _dismissed(violations: Sequence[Violation]) -> dict[str, str]:
     """By limit, what has to change whatever the size; the size is then tried as if it had been changed."""
     found: dict[str, str] = {}
-    for violation in placement.violations:
+    for violation in violations:
         found.setdefault(violation.limit, f"{violation.layer}: {violation.reason}")
     return found
 
 
 def _fits(shapes: Sequence[LayerShape], chip: Chip) -> bool:
-    splits, refused = split_all(shapes, chip)
-    if refused or (chip.whole_layers and len(shapes) > chip.whole_layers):
+    if chip.whole_layers and len(shapes) > chip.whole_layers:
         return False
-    return sum(split.parts for split in splits) <= chip.cores
+    return fits_one_chip(shapes, chip)
 
 
 def _most(fits: Callable[[int], bool], whole: int) -> int | None:
@@ -81,8 +85,8 @@ def _bits(shapes: Sequence[LayerShape], plan: Plan) -> Change:
     return Change("bits", None, "no fewer weight bits fit one chip")
 
 
-def _chips(placement: Placement) -> Change:
-    chips = ceil(placement.cores / placement.plan.chip.cores)
-    if placement.plan.chip.whole_layers or any(v.limit != "weight_bits" for v in placement.violations):
+def _chips(plan: Plan, violations: Sequence[Violation], cores: int) -> Change:
+    chips = ceil(cores / plan.chip.cores)
+    if plan.chip.whole_layers or any(v.limit != "weight_bits" for v in violations):
         return Change("chips", None, "no number of chips meets every limit")
     return Change("chips", chips, f"{chips} chips hold it")

@@ -157,7 +157,11 @@ class _Measure:
 
     def _on(self, axis: NDArray[np.int64], size: int, cores: NDArray[np.int64], shares: Array) -> Array:
         found = np.zeros((self.chips * size, shares.shape[1]))
-        np.add.at(found, self.mesh.chip[cores] * size + axis[cores], shares)
+        places = self.mesh.chip[cores] * size + axis[cores]
+        order = np.argsort(places, kind="stable")
+        taken, first = np.unique(places[order], return_index=True)
+        if len(taken):
+            found[taken] = np.add.reduceat(shares[order], first, axis=0)
         return found.reshape(self.chips, size, -1).transpose(2, 0, 1)
 
 

@@ -22,7 +22,7 @@ from simulators.once import once
 from simulators.placement.limits import Chip
 from simulators.placement.memory import NETWORK_WEIGHT_BITS
 from simulators.placement.result import LayerPlacement, Placement, Plan, plan_packed
-from simulators.placement.shape import shapes_of
+from simulators.placement.shape import LayerShape, shapes_of
 from simulators.placement.split import Violation, split_all, static_violations
 
 ALLOCATORS = ("greedy", "packed")
@@ -47,13 +47,14 @@ def place(
         raise EstimateError(f"profile {profile.name}: has no cores to place layers on; choose a spiking chip")
     if allocator not in ALLOCATORS:
         raise EstimateError(f"allocator {allocator!r}: unknown; use {' or '.join(ALLOCATORS)}")
-    return replace(_placed(activity, Chip.of(profile, weight_bits), allocator, weight_bits), profile=profile.name)
+    return replace(
+        _placed(shapes_of(activity), Chip.of(profile, weight_bits), allocator, weight_bits), profile=profile.name
+    )
 
 
 @once
-def _placed(activity: Activity, chip: Chip, allocator: str, weight_bits: int) -> Placement:
-    """The same for all profiles of one chip's limits."""
-    shapes = shapes_of(activity)
+def _placed(shapes: tuple[LayerShape, ...], chip: Chip, allocator: str, weight_bits: int) -> Placement:
+    """Without the profile's name: profiles of one chip that differ in their prices share a placement."""
     splits, refused = split_all(shapes, chip)
     violations = (*static_violations(shapes, chip, weight_bits), *refused)
     plan = Plan(shapes, tuple(splits), chip, allocator, weight_bits)

@@ -97,6 +97,11 @@ class Plan:
         return self.chosen[0] if self.chosen else greedy(self.splits)
 
     @cached_property
+    def runs(self) -> tuple[CoreRun, ...]:
+        """Use of every core, equal ones together."""
+        return _runs(self)
+
+    @cached_property
     def routes(self) -> tuple[Route, ...]:
         """Destinations and hops."""
         return self.chosen[1] if self.chosen else _routes(self.splits, self.slices, self.chip, near=False)[0]
@@ -158,10 +163,10 @@ class Placement:
         """``greedy`` or ``packed``."""
         return self.plan.allocator
 
-    @cached_property
+    @property
     def runs(self) -> tuple[CoreRun, ...]:
         """Use of every core, equal ones together."""
-        return _runs(self.plan)
+        return self.plan.runs
 
     @cached_property
     def utilisation(self) -> dict[str, float]:

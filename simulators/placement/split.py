@@ -11,7 +11,7 @@ targets are split.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -74,21 +74,32 @@ def _cut(total: int, largest: int, balanced: bool) -> list[tuple[int, int]]:
     return [(low, high - low) for low, high in pairwise(bounds)]
 
 
+def fits_one_chip(shapes: Sequence[LayerShape], chip: Chip) -> bool:
+    """Whether all parts find a core of one chip; the first layer that does not ends the search."""
+    left = chip.cores
+    for found in _from_the_last(shapes, chip):
+        left -= found.parts if isinstance(found, Split) else chip.cores + 1
+        if left < 0:
+            return False
+    return True
+
+
 def split_all(shapes: Sequence[LayerShape], chip: Chip) -> tuple[list[Split], list[Violation]]:
     """Parts of each layer that has any, in topological order, and what no core can hold."""
+    found = list(_from_the_last(shapes, chip))[::-1]
+    return [one for one in found if isinstance(one, Split)], [one for one in found if isinstance(one, Violation)]
+
+
+def _from_the_last(shapes: Sequence[LayerShape], chip: Chip) -> Iterator[Split | Violation]:
     edges: dict[str, int] = defaultdict(int)
-    splits: list[Split] = []
-    refused: list[Violation] = []
     for shape in reversed(shapes):
         found = _split(shape, chip, edges[shape.name])
+        yield found
         if isinstance(found, Violation):
-            refused.append(found)
             continue
-        splits.append(found)
         for entry in shape.entries:
             for source, _ in entry.sources:
                 edges[source] += most_destinations(found, entry)
-    return splits[::-1], refused[::-1]
 
 
 def _split(shape: LayerShape, chip: Chip, edges: int) -> Split | Violation:

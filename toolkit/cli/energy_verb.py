@@ -46,6 +46,9 @@ def energy(
     from toolkit.pricing.options import chosen_profiles, parse_assumed
 
     _one_of(bundle, network, validate, published)
+    _only_with_a_bundle({"--data": data, "--result": result, "--batch": batch, "--out": out}, bundle)
+    if validate or published:
+        _only_with_profiles({"--profile": profile, "--step-time": step_time, "--clock": clock})
     if validate:
         raise typer.Exit(0 if show_validation(json) else 1)
     if published:
@@ -62,6 +65,20 @@ def _one_of(bundle: Path | None, network: Path | None, validate: bool, published
     named = [name for name, value in given.items() if value]
     if len(named) != 1:
         raise SpikeportError(f"energy: {' and '.join(named) or 'nothing'} given; name one of {', '.join(given)}")
+
+
+def _only_with_a_bundle(options: dict[str, object], bundle: Path | None) -> None:
+    named = [name for name, value in options.items() if value]
+    if named and bundle is None:
+        raise SpikeportError(f"energy: {' and '.join(named)} given without BUNDLE; name the bundle or leave it out")
+
+
+def _only_with_profiles(options: dict[str, object]) -> None:
+    named = [name for name, value in options.items() if value]
+    if named:
+        raise SpikeportError(
+            f"energy: {' and '.join(named)} given with --validate or --published, which use shipped profiles; drop it"
+        )
 
 
 def _price(

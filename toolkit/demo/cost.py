@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hw_profiles import list_profiles, load_profile
 from simulators.activity import Activity
 from simulators.baselines import AnnShape, compare_all
 from toolkit.errors import SpikeportError
@@ -44,10 +45,11 @@ def teacher_shape(facts: dict[str, Any], tokens: int, labels: int) -> AnnShape:
 
 
 def price(activity: Activity, config: StudentConfig, facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The report's ``energy`` entries."""
+    """The report's ``energy`` entries: every spiking chip that is shipped, the GPU, the 45 nm conventions."""
     student = dense_shape(config, activity.tokens)
     teacher = teacher_shape(facts, activity.tokens, config.labels)
-    return [estimate.to_dict() for estimate in compare_all(activity, student, teacher)]
+    chips = [profile for profile in map(load_profile, list_profiles()) if profile.model == "spiking"]
+    return [estimate.to_dict() for estimate in compare_all(activity, student, teacher, chips=chips)]
 
 
 def per_layer(activity: Activity) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ COLOURS = {
 OTHER = "#444444"
 ROW, WIDTH, MOST = 0.42, 11.5, 2.5  # inches, inches, multiples of the bar that the axis shows
 NAME = 40  # characters of a line of a profile's name
+MANY = 12  # bars of a panel; of more, those of a single term are left out: the table has their figure
 
 
 def breakdown_figure(energy: Sequence[Energy]) -> Figure | None:
@@ -38,22 +39,29 @@ def breakdown_figure(energy: Sequence[Energy]) -> Figure | None:
     """
     from matplotlib.figure import Figure
 
-    panels = [(group, shown) for group, entries in grouped(list(energy)) if (shown := [e for e in entries if _bar(e)])]
+    known = [(group, [e for e in entries if _bar(e)]) for group, entries in grouped(list(energy))]
+    panels = [(group, shown, len(bars) - len(shown)) for group, bars in known if (shown := _worth_a_bar(bars))]
     if not panels:
         return None
-    sizes = [len(entries) + 0.9 for _, entries in panels]
+    sizes = [len(entries) + 0.9 for _, entries, _ in panels]
     figure = Figure(figsize=(WIDTH, ROW * sum(sizes) + 1.9), layout="constrained")
     axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=sizes)[:, 0]
-    for panel, (group, entries) in zip(axes, panels, strict=True):
+    for panel, (group, entries, left_out) in zip(axes, panels, strict=True):
         _panel(panel, entries)
-        panel.set_title(GROUP_TITLES[group], loc="left", fontsize=9, fontweight="bold")
+        more = f"; {left_out} of a single term left out, see energy.csv" if left_out else ""
+        panel.set_title(f"{GROUP_TITLES[group]}{more}", loc="left", fontsize=9, fontweight="bold")
     axes[-1].set_xlabel(
         "share of the bar, which is the nominal total; hatched: a sum of low sides, a lower bound. Bars are not to be\n"
         "compared in length: the figure beside each is its size. Dashed arrow: no public bound; solid: beyond the axis"
     )
-    _legend(figure, energy)
+    _legend(figure, [entry for _, entries, _ in panels for entry in entries])
     figure.suptitle("Estimated energy of one inference: what it is made of", fontsize=11)
     return figure
+
+
+def _worth_a_bar(bars: list[Energy]) -> list[Energy]:
+    """All of them while they are few, else those of two terms or more; all again where none has two."""
+    return [e for e in bars if len(bars) <= MANY or len(_bar(e)) > 1] or bars
 
 
 def _bar(entry: Energy) -> dict[str, float]:

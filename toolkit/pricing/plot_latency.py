@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import log10
 from typing import TYPE_CHECKING
 
+from toolkit.pricing.plot_labels import place_labels
 from toolkit.reporting.schema import Energy, Interval
 from toolkit.reporting.summary import GROUP_TITLES, Group, group_of
 from toolkit.reporting.units import clean, sides
@@ -34,18 +35,21 @@ def latency_figure(energy: Sequence[Energy]) -> Figure | None:
     shown = [e for e in energy if _point(e["joules"]) and _point(e["seconds"])]
     if not shown:
         return None
-    figure = Figure(figsize=(12, max(5.5, 0.2 * len(shown) + 2.2)), layout="constrained")
+    figure = Figure(figsize=(12, max(5.5, 0.19 * len(shown) + 1.6)), layout="constrained")
     axes, key = figure.subplots(1, 2, width_ratios=(1.6, 1))
     axes.set_xscale("log")
     axes.set_yscale("log")
     for entry in shown:
         _cross(axes, entry)
-    _number(axes, shown)
     axes.set_xlabel("latency of one inference (s)")
     axes.set_ylabel("energy of one inference (J)")
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
     axes.set_title("Estimated energy against latency", loc="left", fontsize=11)
-    _key(key, shown, [clean(e["profile"]) for e in energy if e not in shown])
+    axes.margins(0.06)
+    _key(key, shown, sum(1 for e in energy if e not in shown))
+    figure.draw_without_rendering()  # labels are placed in the final layout
+    figure.set_layout_engine("none")
+    _number(axes, shown)
     return figure
 
 
@@ -69,11 +73,20 @@ def _number(axes: Axes, shown: Sequence[Energy]) -> None:
     places: dict[tuple[float, float], list[int]] = {}
     for number, entry in enumerate(shown, start=1):
         x, y = _point(entry["seconds"]) or 1.0, _point(entry["joules"]) or 1.0
-        near = (at for at in places if abs(log10(at[0] / x)) < NEAR and abs(log10(at[1] / y)) < 2 * NEAR)
+        near = (at for at in places if abs(log10(at[0] / x)) < NEAR and abs(log10(at[1] / y)) < NEAR)
         places.setdefault(next(near, (x, y)), []).append(number)
-    for at, numbers in places.items():
-        label = ", ".join(map(str, numbers))
-        axes.annotate(label, at, textcoords="offset points", xytext=(6, 6), fontsize=8, zorder=4)
+    place_labels(axes, list(places), [_runs(numbers) for numbers in places.values()])
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    """``6-8, 11``: neighbours as a range."""
+    groups: list[list[int]] = []
+    for number in numbers:
+        if groups and number == groups[-1][-1] + 1:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return ", ".join(str(g[0]) if len(g) == 1 else f"{g[0]}-{g[-1]}" for g in groups)
 
 
 def _arm(
@@ -87,7 +100,7 @@ def _arm(
     axes.plot(*([value] for value in tip), marker="none")  # so that the axis reaches it
 
 
-def _key(axes: Axes, shown: Sequence[Energy], missing: Sequence[str]) -> None:
+def _key(axes: Axes, shown: Sequence[Energy], missing: int) -> None:
     from matplotlib.lines import Line2D
 
     axes.axis("off")
@@ -97,7 +110,7 @@ def _key(axes: Axes, shown: Sequence[Energy], missing: Sequence[str]) -> None:
     lines = [f"{number}  {clean(entry['profile'])}" for number, entry in enumerate(shown, start=1)]
     lines += ["", "dashed arrow: that side is not public", "groups are not to be ranked against each other"]
     if missing:
-        lines.append(f"not drawn, no latency or energy: {len(missing)} profiles")
+        lines.append(f"not drawn, no latency or energy: {missing} rows")
     axes.text(-0.05, 1, "\n".join(lines), va="top", fontsize=8, transform=axes.transAxes)
 
 

@@ -41,7 +41,7 @@ def plot_files(record: EnergyRecord) -> dict[str, bytes]:
     draw: Mapping[str, Callable[[], Figure | None]] = {
         "breakdown": lambda: breakdown_figure(record["energy"]),
         "latency": lambda: latency_figure(record["energy"]),
-        "rate": lambda: rate_figure(record.get("rate_curves", [])),
+        "rate": lambda: rate_figure(record.get("rate_curves", []), record["energy"]),
     }
     figures = {name: figure for name, make in draw.items() if (figure := make()) is not None}
     return {f"{name}.{ending}": _saved(figure, ending) for name, figure in figures.items() for ending in FORMATS}

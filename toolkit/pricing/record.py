@@ -49,10 +49,21 @@ def record_of(
 
 
 def _curve(curve: Curve, met: Sequence[Crossover]) -> dict[str, object]:
-    """For a plot: the curve and some of the dense networks that it is held against, those of 45 nm among them."""
-    shown = [*met[: MOST_BASELINES - 2], *met[-2:]] if len(met) > MOST_BASELINES else met
-    baselines = [{"profile": one.against, "joules": one.baseline.to_dict()} for one in shown]
+    """For a plot: the curve and some of the dense networks that it is held against."""
+    baselines = [
+        {"profile": one.against, "joules": one.baseline.to_dict(), "rate": one.rate.to_dict()} for one in _drawn(met)
+    ]
     return {"profile": met[0].chip if met else "", **curve.to_dict(), "baselines": baselines}
+
+
+def _drawn(met: Sequence[Crossover]) -> list[Crossover]:
+    """Of each device the lowest precision, devices known on both sides first; and the last two, which are of 45 nm.
+
+    A device that is known from below only gives no crossing with a chip that is known from below only.
+    """
+    of_device = {one.against.partition(":")[0]: one for one in met[:-2]}
+    ordered = sorted(of_device.values(), key=lambda one: not one.baseline.complete)
+    return [*ordered[: MOST_BASELINES - 2], *met[-2:]]
 
 
 def counts(activity: Activity, truncated: int = 0) -> Simulated:

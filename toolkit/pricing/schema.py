@@ -43,10 +43,11 @@ class Source(TypedDict):
 
 
 class Baseline(TypedDict):
-    """Joules of a dense network."""
+    """Joules of a dense network, and the rate at which a curve meets them, see `simulators.baselines.Crossover`."""
 
     profile: Text
     joules: Interval
+    rate: Interval
 
 
 class RateCurve(TypedDict):

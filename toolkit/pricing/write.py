@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from tempfile import mkdtemp
 from uuid import uuid4
 
 from toolkit.errors import SpikeportError
@@ -25,8 +26,12 @@ def writable(out: Path, mark: str) -> None:
     if out.is_dir() and any(out.iterdir()) and not (out / mark).is_file():
         raise SpikeportError(f"{out}: holds {min(os.listdir(out))!r} and no {mark}; name a new folder")
     above = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise SpikeportError(f"{out}: nothing can be written in {above}; name another folder")
+    try:
+        os.rmdir(mkdtemp(prefix=f".{out.name}.", dir=above))  # permissions alone do not tell, least of all root's
+    except OSError as error:
+        raise SpikeportError(
+            f"{out}: nothing can be written in {above} ({error.strerror}); name another folder"
+        ) from None
 
 
 def write_folder(out: Path, mark: str, files: Mapping[str, bytes], own: Collection[str] = ()) -> None:

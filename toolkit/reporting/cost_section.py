@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from toolkit.reporting.elements import Column, details, figure, rows, section, table
 from toolkit.reporting.figures import IntervalRow, Panel, interval_chart
+from toolkit.reporting.gaps import missing_terms
 from toolkit.reporting.markup import Markup, el
 from toolkit.reporting.schema import Energy, Influence, Interval
 from toolkit.reporting.summary import GROUP_TITLES, Group, advice_of, group_of, grouped
@@ -131,26 +132,6 @@ def _size(entry: Energy) -> list[str]:
 
 def _known(value: int | None) -> str:
     return "–" if value is None else count(value)
-
-
-def missing_terms(energy: list[Energy]) -> dict[tuple[str, str], list[str]]:
-    """Terms without a price, with their reasons, and the profiles that lack each one.
-
-    Profiles that price one device for several networks (``h200: teacher``) are named once.
-    """
-    terms: dict[tuple[str, str], list[str]] = {}
-    for entry in energy:
-        for term in entry["unpriced"]:
-            lacking = terms.setdefault((unpriced_term(term["term"], term["count"]), clean(term["reason"])), [])
-            name = clean(entry["profile"]).partition(": ")[0]
-            if name not in lacking:
-                lacking.append(name)
-    return terms
-
-
-def unpriced_term(term: str, number: float | None) -> str:
-    """A term with how often it happens per inference."""
-    return label(term) if number is None else f"{label(term)} (× {si(number)})"
 
 
 def _unpriced(energy: list[Energy]) -> Markup:

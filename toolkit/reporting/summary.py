@@ -148,7 +148,8 @@ def _cost_of(entry: Energy) -> str:
     if entry["cores"] is not None and not (misfit and advice):
         parts.append(f"{count(entry['cores'])} cores")
     if misfit:
-        parts.append(f"DOES NOT FIT: {advice}" if advice else "DOES NOT FIT")
+        first = advice.partition("; ")[0]  # the rest of it, what would fit, is long and stands in the section
+        parts.append(f"DOES NOT FIT: {first}" if first else "DOES NOT FIT")
     text = f"{clean(entry['profile'])}: {'; '.join(parts)}"
     if entry["unpriced"]:
         terms = "term" if len(entry["unpriced"]) == 1 else "terms"

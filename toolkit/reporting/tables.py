@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.reporting.cost_section import missing_terms, reasons
+from toolkit.reporting.cost_section import reasons
 from toolkit.reporting.function_section import probabilities, rate, synops
+from toolkit.reporting.gaps import missing_terms
 from toolkit.reporting.ownership_section import key_level
 from toolkit.reporting.schema import Energy, Equivalence, Interval, Report, WatermarkResult, validate
 from toolkit.reporting.summary import (

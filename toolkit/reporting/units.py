@@ -86,9 +86,14 @@ def sides(interval: Interval) -> tuple[float | None, float | None, float | None]
     return interval["low"], interval["nominal"], interval["high"]
 
 
+def _telling(interval: Interval) -> tuple[float | None, float | None, float | None]:
+    """The sides; none where all that is known is that it is at least 0, which says nothing."""
+    return (None, None, None) if sides(interval) == (0, None, None) else sides(interval)
+
+
 def span(interval: Interval, unit: str) -> str:
     """One interval in words: ``1 to 3 µJ, nominal 2 µJ``, ``at least 1 µJ`` or ``no public figure``."""
-    low, nominal, high = sides(interval)
+    low, nominal, high = _telling(interval)
     if low is None and high is None:
         return NO_FIGURE if nominal is None else f"nominal {si(nominal, unit)}, bounds: {NO_FIGURE}"
     if high is None:
@@ -104,7 +109,7 @@ def span(interval: Interval, unit: str) -> str:
 
 def compact(interval: Interval, unit: str) -> str:
     """One interval in the least room: ``2 µJ [1 µJ – 3 µJ]``, ``≥ 1 µJ``, ``no public figure``."""
-    low, nominal, high = sides(interval)
+    low, nominal, high = _telling(interval)
     if low is None and nominal is None and high is None:
         return NO_FIGURE
     if high is None or low is None:
