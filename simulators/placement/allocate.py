@@ -42,20 +42,24 @@ class Slices:
 
 def greedy(splits: Sequence[Split]) -> Slices:
     """One core a part, in the order of layers, then tokens."""
-    rows = [(i, *size) for i, split in enumerate(splits) for size in split.sizes(balanced=True)]
-    table = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    table = _table(splits, balanced=True)
     return _slices(table, np.arange(len(table)))
 
 
 def packed(splits: Sequence[Split], chip: Chip) -> Slices:
     """First fit of decreasing parts: never more cores than ``greedy``, which has one for each part."""
-    rows = [(i, *size) for i, split in enumerate(splits) for size in split.sizes(balanced=False)]
-    table = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    table = _table(splits, balanced=False)
     shares = _shares(table, splits, chip)
     order = np.lexsort((table[:, 0], table[:, 1], -shares.max(axis=1, initial=0.0).round(9)))
     cores = np.empty(len(table), np.int64)
     cores[order] = _first_fit(shares[order])
     return _slices(table, _by_token(table, cores))
+
+
+def _table(splits: Sequence[Split], balanced: bool) -> NDArray[np.int64]:
+    """(parts, 4): layer, first token, tokens and channels of each part."""
+    blocks = [np.insert(split.grid(balanced), 0, i, axis=1) for i, split in enumerate(splits)]
+    return np.vstack([np.empty((0, 4), np.int64), *blocks])
 
 
 def _slices(table: NDArray[np.int64], cores: NDArray[np.int64]) -> Slices:

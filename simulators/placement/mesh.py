@@ -129,7 +129,8 @@ class _Measure:
         self.traffic, self.mesh = traffic, mesh
         self.stated = bool(limits.columns or limits.rows)
         self.chips = int(mesh.chip.max(initial=0)) + 1
-        self.axes = [(part, int(part.max(initial=0)) + 1) for part in (mesh.column, mesh.row)]
+        axes = (mesh.column, mesh.row) if self.stated else (np.zeros_like(mesh.chip),)  # without a mesh chips alone
+        self.axes = [(part, int(part.max(initial=0)) + 1) for part in axes]
         self.kept: dict[tuple[int, ...], list[Array]] = {}
 
     def route(self, source: str, sender: int | None, target: int, entry: Entry, messages: int) -> Route:
@@ -143,11 +144,13 @@ class _Measure:
         here = self._spread((sender,), *self.traffic.sent(sender))
         staying = _same(here[0], there[0])
         crossing = max(0.0, 1 - staying / destinations)
-        across, along = (self._mean(a, b, staying) for a, b in zip(here, there, strict=True))
+        across, along = (
+            (self._mean(a, b, staying) for a, b in zip(here, there, strict=True)) if self.stated else (None,) * 2
+        )
         return Route(source, name, entry.node, messages, destinations, across, along, crossing)
 
     def _mean(self, here: Array, there: Array, staying: float) -> float | None:
-        return _distance(here, there) / staying if self.stated and staying else None
+        return _distance(here, there) / staying if staying else None
 
     def _spread(self, key: tuple[int, ...], cores: NDArray[np.int64], shares: Array) -> list[Array]:
         """Per axis (N, chips, places): shares by token at each column or row of each chip."""

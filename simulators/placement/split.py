@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simulators.placement.limits import Chip, Part, fan_in_of, part_of
 from simulators.placement.shape import Entry, LayerShape
 
@@ -45,9 +48,13 @@ class Split:
 
     def sizes(self, balanced: bool) -> list[tuple[int, int, int]]:
         """(token, tokens, channels) of each part; balanced ones differ by one at the most."""
-        rows = _cut(self.shape.tokens, self.part.tokens, balanced)
-        columns = [size for _, size in _cut(self.shape.channels, self.part.channels, balanced)]
-        return [(first, tokens, channels) for first, tokens in rows for channels in columns]
+        return [(first, tokens, channels) for first, tokens, channels in self.grid(balanced).tolist()]
+
+    def grid(self, balanced: bool) -> NDArray[np.int64]:
+        """(parts, 3): the same as an array."""
+        rows = np.array(_cut(self.shape.tokens, self.part.tokens, balanced), np.int64).reshape(-1, 2)
+        columns = np.array(_cut(self.shape.channels, self.part.channels, balanced), np.int64).reshape(-1, 2)[:, 1:]
+        return np.hstack([np.repeat(rows, len(columns), axis=0), np.tile(columns, (len(rows), 1))])
 
 
 @dataclass(frozen=True)
