@@ -12,7 +12,7 @@ from simulators.layers import Layer
 from simulators.placement import LayerPlacement, Placement, Route, cores_per_spike
 
 PRICED = ("message", "hop_horizontal", "hop_vertical", "link_message")
-MOST_CHIPS = 4  # routed core by core; beyond, hops are small beside what crosses chips, and routes are slow
+MOST_CHIPS = 4  # routed core by core where links have a price; beyond, routes are slow
 AXES = ("mesh_columns", "mesh_rows")
 
 
@@ -46,15 +46,15 @@ class _Counted:
 def traffic_of(
     loads: Loads, placed: Sequence[LayerPlacement | None], placement: Placement, profile: Profile
 ) -> Traffic:
-    """By the routes of the placement where any of it has a price, the senders are known and chips are few.
+    """By the routes of the placement on one chip, or on few whose links have a price, where the senders are known.
 
-    Else every spike is spread evenly, and of several chips all messages count as crossing. Nothing is counted where
+    Else every spike is spread evenly over tiles drawn at random, and of several chips all messages count as crossing. Nothing is counted where
     nobody asks: on one chip, where messages have no price.
     """
     priced = any(profile.get(name) for name in PRICED)
     if not priced and placement.chips == 1:
         return Traffic(Interval.point(0.0), (None, None), Interval.point(0.0))
-    priced = priced and placement.chips <= MOST_CHIPS
+    priced = priced and (placement.chips == 1 or (bool(profile.get("link_message")) and placement.chips <= MOST_CHIPS))
     routes: dict[str, list[Route]] = {}
     for route in placement.mesh if priced else ():
         routes.setdefault(route.node, []).append(route)
