@@ -48,8 +48,8 @@ def traffic_of(
 ) -> Traffic:
     """By the routes of the placement on one chip, or on few whose links have a price, where the senders are known.
 
-    Else every spike is spread evenly over tiles drawn at random, and of several chips all messages count as crossing. Nothing is counted where
-    nobody asks: on one chip, where messages have no price.
+    Else every spike is spread evenly over tiles drawn at random, and of several chips all messages count as crossing.
+    Nothing is counted where nobody asks: on one chip, where messages have no price.
     """
     priced = any(profile.get(name) for name in PRICED)
     if not priced and placement.chips == 1:
