@@ -14,7 +14,8 @@ TERMS = {
     "static": ("static_chip", "static_core", "static_clock", "running_chip", "idle_device"),
     "host_io": ("host_spike",),
     "memory": ("byte_weight", "byte_activation", "sram_byte", "dram_byte"),
-    "arithmetic": ("flop", "flop_fp32", "flop_int8", "mac_device"),
+    "arithmetic": ("flop", "flop_fp32", "flop_int8"),
+    "whole device": ("mac_device", "peak_fp32", "peak_fp16", "peak_int8"),
     "mac": ("mac",),
     "accumulate": ("accumulate",),
 }
@@ -27,7 +28,7 @@ def sources_of(profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
         f"{profile.name}:{name}": {
             "profile": profile.name,
             "quantity": name,
-            "term": _TERM_OF.get(name),
+            "term": _term_of(profile, name),
             "unit": constant.unit,
             "si": constant.value.to_dict(),
             "kind": constant.kind,
@@ -39,6 +40,12 @@ def sources_of(profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
         for profile in profiles
         for name, constant in profile.constants.items()
     }
+
+
+def _term_of(profile: Profile, name: str) -> str | None:
+    """The term of a figure; on a device a figure of the whole of it supersedes every other, see `on_device`."""
+    whole = name == "running_chip" or (name.startswith("flop") and profile.constants[name].kind == "all_in")
+    return "whole device" if whole and profile.model != "spiking" else _TERM_OF.get(name)
 
 
 def keys_of(entry: dict[str, Any], term: str, sources: dict[str, dict[str, Any]]) -> list[str]:
@@ -60,6 +67,8 @@ def keys_of(entry: dict[str, Any], term: str, sources: dict[str, dict[str, Any]]
 
 def _of_another_precision(quantity: str, what: str, sources: dict[str, dict[str, Any]], device: str) -> bool:
     """A device's FP32 figure beside an INT8 network, and the common figure where the network has one of its own."""
+    if quantity.startswith("peak_"):
+        return quantity.removeprefix("peak_").upper() not in what
     own = next((f"flop_{p}" for p in ("fp32", "int8") if p.upper() in what), "")
     if quantity.startswith("flop_"):
         return quantity != own
