@@ -124,8 +124,15 @@ def _updates(counts: Workload, active: Constant, idle: Constant) -> Charge:
     updates = counts.updates_active + counts.updates_idle
     split = active.value * counts.updates_active + idle.value * counts.updates_idle
     low, high = (idle.value * updates).low, (active.value * updates).high
-    joules = Interval(low, split.nominal, high, active.value.reason or idle.value.reason)
+    joules = Interval(low, _between(low, split.nominal, high), high, active.value.reason or idle.value.reason)
     return Charge("neuron", (active, idle), joules, Interval.point(updates))
+
+
+def _between(low: float | None, value: float | None, high: float | None) -> float | None:
+    """The value, no further than its bounds: a sum of parts may miss the whole by a rounding."""
+    if value is None:
+        return None
+    return min(max(value, value if low is None else low), value if high is None else high)
 
 
 def _routing(counts: Workload, placement: Placement, profile: Profile) -> list[Charge]:

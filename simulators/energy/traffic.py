@@ -64,7 +64,8 @@ def traffic_of(
         for node in layer.synapses
     ]
     delivered, unknown = sum(c.delivered for c in counted), float(loads.unknown.sum())
-    messages = Interval(sum(c.sent for c in counted), delivered, delivered + unknown)
+    sent = min(sum(c.sent for c in counted), delivered)  # destinations are means, of one core 1 less a rounding
+    messages = Interval(sent, delivered, delivered + unknown)
     across, along = (_hops(sum(c.passed[i] for c in counted), messages, profile, axis) for i, axis in enumerate(AXES))
     crossing = sum(c.crossing for c in counted) + (unknown if placement.chips > 1 else 0.0)
     return Traffic(messages, (across, along), Interval.point(crossing))

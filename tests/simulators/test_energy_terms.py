@@ -191,3 +191,16 @@ def test_an_all_in_figure_holds_at_its_load_only() -> None:
     assert "99.5 events a step" in few.joules.reason and "updates" not in few.joules.reason
     assert priced(200, 400).joules.high == pytest.approx(8e-9)
     assert busy.joules.high is None and "updates an event" in busy.joules.reason
+
+
+@pytest.mark.parametrize("active", [0, 3, 7, 10**9 // 3, 10**9])
+def test_sides_stay_in_order_whatever_the_rounding(active: int) -> None:
+    """All updates active or all idle: the counted split meets a bound."""
+    updates = ("neuron_update_active", ("value = 81.3", "pJ", "marginal")), (
+        "neuron_update_idle", ("value = 51.7", "pJ", "marginal")
+    )  # fmt: skip
+    weight, neuron = layer("a", 10, 5)
+    spiking = replace(neuron, updates_active=active, updates_idle=10**9 - active)
+    found = estimate_on(Activity(7, 1, 1, (weight, spiking)), chip(synaptic_event=EVENT, **dict(updates))).joules
+    assert found.low is not None and found.nominal is not None and found.high is not None
+    assert found.low <= found.nominal <= found.high

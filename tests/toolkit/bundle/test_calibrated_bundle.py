@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from exporters.lava import PlanError, build_plan
-from tests.toolkit.conftest import Command, edit_manifest
+from tests.toolkit.conftest import Command, Ended, edit_manifest
 from tests.toolkit.small_students import TOKENIZER, run_student, word_pieces, write_student
 from toolkit.bundle.reader import open_bundle
 from toolkit.bundle.writer import GOLDEN_SENTENCES
@@ -135,10 +135,14 @@ def test_classify_refuses_the_sentence_that_overflows(command: Command, bundle: 
 @pytest.mark.parametrize("verb", ["encode", "simulate", "energy"])
 def test_so_do_the_verbs_on_files(command: Command, bundle: Path, tmp_path: Path, verb: str) -> None:
     out = ("--out", tmp_path / "inputs.npz") if verb == "encode" else ()
-    ended = command(verb, rows(tmp_path / "loud.tsv", QUIET, LOUD), "--bundle", bundle, *out)
+
+    def run(data: Path) -> Ended:
+        return command(verb, *((bundle, "--data", data) if verb == "energy" else (data, "--bundle", bundle)), *out)
+
+    ended = run(rows(tmp_path / "loud.tsv", QUIET, LOUD))
     assert ended.status == 2 and refused_as_overflow(ended.error)
     assert not (tmp_path / "inputs.npz").exists()
-    assert command(verb, rows(tmp_path / "quiet.tsv", QUIET, "bad"), "--bundle", bundle, *out).status == 0
+    assert run(rows(tmp_path / "quiet.tsv", QUIET, "bad")).status == 0
 
 
 def test_verify_refuses_it_before_any_backend_runs(
