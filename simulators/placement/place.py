@@ -81,7 +81,8 @@ def _binding(violations: Sequence[Violation], layers: Sequence[LayerPlacement]) 
     votes: Counter[str] = Counter()
     for layer in layers:
         votes[layer.binding] += layer.cores
-    return votes.most_common(1)[0][0] if votes else "none"
+    most = votes.most_common(1)[0][0] if votes else "none"
+    return "cores" if most == "none" and layers else most  # no limit of a core is stated: each layer takes one
 
 
 def cores_per_spike(layer: LayerPlacement, tokens: int, window: int) -> float:

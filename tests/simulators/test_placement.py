@@ -112,3 +112,10 @@ def test_attention_that_speck_refuses_has_no_fan_in() -> None:
     attention = NodeActivity("block0.sums", "attention", synops=500, dense_macs=2 * 8 * 8 * 16 * 8)
     placement = place(Activity(samples=2, steps=4, tokens=8, nodes=(attention,)), load_profile("speck"))
     assert [violation.limit for violation in placement.violations] == ["operations"]
+
+
+def test_a_chip_without_limits_of_a_core_is_bound_by_its_cores() -> None:
+    """SpiNNaker 1 states 18 cores and nothing of one: a layer takes a core, 20 of them two chips."""
+    nodes = [node for i in range(20) for node in dense_layer(f"l{i}", 8, 8, 1, 1)]
+    placement = place(one(*nodes), load_profile("spinnaker1"))
+    assert (placement.cores, placement.chips, placement.binding) == (20, 2, "cores")
