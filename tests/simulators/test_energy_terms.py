@@ -90,7 +90,7 @@ def test_a_network_step_stands_for_all_operations() -> None:
     found = estimate_on(Activity(2, 5, 1, layer("a", 10, 500)), profile, step_seconds=1e-3)
     assert found.breakdown["synapse"].nominal == pytest.approx(5 * 93e-9)
     assert found.apart["static"].nominal == pytest.approx(219e-6 * 5e-3)
-    assert found.joules.nominal is None or found.joules.nominal == pytest.approx(5 * 93e-9)
+    assert found.joules.nominal == pytest.approx(5 * 93e-9)
 
 
 def test_spikes_of_the_host_and_between_chips() -> None:
