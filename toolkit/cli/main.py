@@ -27,7 +27,7 @@ from toolkit.cli import (
     simulate_verb,
     teacher_verb,
     verify_verb,
-    watermark_verbs,
+    watermark,
 )
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ for verbs in (
     energy_verb,
     profiles_verb,
     compare_verb,
-    watermark_verbs,
+    watermark,
     teacher_verb,
     distill_verb,
 ):
