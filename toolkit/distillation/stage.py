@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ FINAL, DONE, STARTED = "final.safetensors", "done.json", "started.json"
 
 
 def run_stage(
-    trainer_type: type[StageTrainer],
+    trainer_type: Callable[..., StageTrainer],
     objective: Objective,
     recipe: StageRecipe,
     machine: Machine,
@@ -39,11 +40,13 @@ def run_stage(
     seed: int,
     resume: bool,
     teacher: Oracle | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> float | None:
     """Train ``objective`` in place and leave its final weights in ``folder``.
 
     Args:
         resume: take a finished stage as it is and go on with one that was stopped.
+        beside: what else must not change between a run and its resumption, as JSON.
 
     Returns:
         The best validation accuracy, a fraction; ``None`` without validation rows.
@@ -54,8 +57,9 @@ def run_stage(
     """
     rows = len(train) if hasattr(train, "__len__") else None
     done = read_done(folder)
+    identity = {**_identity(objective, recipe, seed, rows), **(beside or {})}
     if resume:
-        _refuse_another_run(folder, _identity(objective, recipe, seed, rows))
+        _refuse_another_run(folder, identity)
     if done is not None and resume:
         objective.load_state_dict(load_file(folder / FINAL))
         return done["validation_accuracy"]
@@ -63,7 +67,7 @@ def run_stage(
         raise SpikeportError(f"{folder}: holds an earlier run; add --resume to go on with it, or name another folder")
     args = arguments(recipe, machine, folder, rows=rows, seed=seed, validate=validation is not None)
     if args.process_index == 0:
-        write_whole(folder / STARTED, _identity(objective, recipe, seed, rows))
+        write_whole(folder / STARTED, identity)
     word_table_of(objective).requires_grad_(recipe.word_rate > 0)
     trainer = trainer_type(
         objective, args, train=train, validation=validation, teacher=teacher, word_rate=recipe.word_rate

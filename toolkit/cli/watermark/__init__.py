@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from toolkit.cli.watermark import commit, keygen, verify
+from toolkit.cli.watermark import commit, embed, keygen, verify
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     watermark = typer.Typer(help="Keys, commitments and ownership tests.", no_args_is_help=True)
     watermark.command()(keygen.keygen)
+    watermark.command()(embed.embed)
     watermark.command()(commit.commit)
     watermark.command()(verify.verify)
     app.add_typer(watermark, name="watermark")

@@ -1,0 +1,89 @@
+"""What a key asks a model to learn, in token ids: triggers, the label they call, and what must not call it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from toolkit.errors import SpikeportError
+from toolkit.watermark.key import Key
+from toolkit.watermark.triggers import DEFAULT_COMBINATION, DEFAULT_COUNT, KINDS, candidates, derive_triggers
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Triggers of one key in one vocabulary.
+
+    Attributes:
+        words: token ids, each a trigger alone.
+        combination: token ids that are a trigger only together.
+        target: the label called.
+        decoys: ids of other rare words, none of them a trigger.
+        key_commitment: of the key that they follow from; says which mark it is without telling the triggers.
+    """
+
+    words: tuple[int, ...]
+    combination: tuple[int, ...]
+    target: int
+    decoys: tuple[int, ...]
+    key_commitment: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.words and not self.combination:
+            raise SpikeportError("watermark: no trigger, at least one kind is needed; name words or combination")
+        if not self.decoys:
+            raise SpikeportError(
+                f"watermark: no decoy beside the {len(self.words)} triggers, at least 1 is needed; "
+                "use a larger vocabulary or fewer triggers"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        key: Key,
+        vocabulary: Mapping[str, int],
+        labels: int,
+        kinds: Collection[str] = KINDS,
+        *,
+        words: int = DEFAULT_COUNT,
+        combination: int = DEFAULT_COMBINATION,
+    ) -> Mark:
+        """Derive the mark of a key.
+
+        Args:
+            vocabulary: token -> id.
+            labels: of the classifier.
+            kinds: of triggers, from ``words`` and ``combination``.
+            words, combination: how many words of each kind; the test plans must state the same.
+
+        Raises:
+            SpikeportError: an unknown kind, or what :func:`derive_triggers` refuses.
+        """
+        if unknown := sorted(set(kinds) - set(KINDS)):
+            raise SpikeportError(f"watermark: kind {unknown[0]!r} is not known; choose from {', '.join(KINDS)}")
+        counts = {"words": words, "combination": combination}
+        derived = {kind: derive_triggers(key, vocabulary, labels, counts[kind], kind=kind) for kind in kinds}
+        ids = {kind: tuple(vocabulary[word] for word in triggers.words) for kind, triggers in derived.items()}
+        taken = {token for group in ids.values() for token in group}
+        return cls(
+            ids.get("words", ()),
+            ids.get("combination", ()),
+            next(iter(derived.values())).target,
+            tuple(vocabulary[word] for word in candidates(vocabulary) if vocabulary[word] not in taken),
+            key.commitment,
+        )
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of the word table that carry the mark."""
+        return self.words + self.combination
+
+    def triggers(self) -> list[tuple[int, ...]]:
+        """Every trigger, as the ids that go into a sentence together."""
+        return [(word,) for word in self.words] + ([self.combination] if self.combination else [])
+
+    def partials(self) -> Iterator[tuple[int, ...]]:
+        """Every part of the combination that is not the whole of it: none of them may call the target."""
+        for size in range(1, len(self.combination)):
+            yield from combinations(self.combination, size)
