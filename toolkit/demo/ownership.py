@@ -88,6 +88,6 @@ def ownership(
     """The report's ``watermark`` entry."""
     return {
         "commitment": commitment.digest,
-        "backends": [test.evidence(key, backend).to_dict() for backend in backends],
-        "controls": [test.control(key, control).to_dict() for control in controls],
+        "backends": [test.evidence(key, backend, certificate=commitment).to_dict() for backend in backends],
+        "controls": [test.control(key, control, certificate=commitment).to_dict() for control in controls],
     }

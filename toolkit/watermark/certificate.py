@@ -1,34 +1,43 @@
 """The commitment: published before release, opened when ownership is contested.
 
-It binds key, model, manifest, owner, release, tool and test plan in one SHA-256. The key enters by its own
-commitment only, so the file can be published at once; have its digest time-stamped by somebody else, for a
-commitment that could have been made after the fact proves nothing. One commitment, one key: whoever
-publishes many and opens the luckiest has to be charged for all of them.
+It binds key, model, manifest, owner, release, tool and test plan in one SHA-256, and carries the plan, so
+that a third party opens it with the tool and the revealed key alone. The key enters by its own commitment
+only, so the file can be published at once. It holds no time: have its digest time-stamped by somebody else
+(``openssl ts -query -digest DIGEST -sha256``), for a commitment that could have been made after the fact
+proves nothing. One commitment, one key: whoever publishes many and opens the luckiest has to be charged for
+all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import MissingComponentError, SpikeportError
+from toolkit.errors import SpikeportError
 from toolkit.watermark.framing import expect_hex, frame, read_document, text_bytes
 from toolkit.watermark.key import Key
 from toolkit.watermark.plan import TestPlan
 
-KIND, VERSION = "spikeport.commitment", 1
-COMMITMENT_TAG = b"spikeport.commitment/1"
-SIGNATURE_TAG = b"spikeport.commitment-signature/1"
-_DIGESTS = ("key_commitment", "model_sha256", "manifest_sha256", "plan_sha256")
+KIND, VERSION = "spikeport.commitment", 2
+COMMITMENT_TAG = b"spikeport.commitment/2"
+_DIGESTS = ("key_commitment", "model_sha256", "manifest_sha256")
 _SIZES = {**dict.fromkeys(_DIGESTS, 32), "digest": 32, "public_key": 32, "signature": 64}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Commitment:
-    """What was committed (all public), and the optional Ed25519 signature over its digest (hex)."""
+    """What was committed (all public), and the optional Ed25519 signature over its digest (hex).
+
+    Attributes:
+        key_commitment: :attr:`toolkit.watermark.key.Key.commitment` of the secret key.
+        model_sha256, manifest_sha256: hashes of the committed files.
+        owner, release, tool_version: who claims what, made with which version.
+        plan: the test that will be run, whole.
+        public_key, signature: 32 and 64 bytes in hex, or both empty.
+    """
 
     key_commitment: str
     model_sha256: str
@@ -36,7 +45,7 @@ class Commitment:
     owner: str
     release: str
     tool_version: str
-    plan_sha256: str
+    plan: TestPlan
     public_key: str = ""
     signature: str = ""
 
@@ -52,13 +61,15 @@ class Commitment:
                 text_bytes(self.owner),
                 text_bytes(self.release),
                 text_bytes(self.tool_version),
-                bytes.fromhex(self.plan_sha256),
+                bytes.fromhex(self.plan.sha256),
             )
         ).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; the signature's two fields only when signed."""
-        stated = {name: value for name, value in asdict(self).items() if value or name not in _OPTIONAL}
+        stated = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        stated = {name: value for name, value in stated.items() if value or name not in _OPTIONAL}
+        stated["plan"] = self.plan.to_dict()
         return {"format": f"{KIND}/{VERSION}", **stated, "digest": self.digest}
 
     def save(self, path: Path | str) -> None:
@@ -87,6 +98,7 @@ class Commitment:
         document.pop("format")
         _check_fields(document, str(path))
         stated = document.pop("digest")
+        document["plan"] = TestPlan.from_dict(document["plan"], f"{path}: plan")
         commitment = cls(**document)
         if commitment.digest != stated.lower():
             raise SpikeportError(
@@ -124,8 +136,24 @@ def commit(
         owner=owner,
         release=release,
         tool_version=tool_version,
-        plan_sha256=plan.sha256,
+        plan=plan,
     )
+
+
+def open_certificate(path: Path | str, key: Key) -> Commitment:
+    """Read a commitment and open it with the revealed key.
+
+    Raises:
+        SpikeportError: the file is not a commitment, its digest or plan was altered, or another key than
+            ``key`` was committed.
+    """
+    commitment = Commitment.load(path)
+    if commitment.key_commitment != key.commitment:
+        raise SpikeportError(
+            f"{path}: commits to another key ({commitment.key_commitment:.12}...) than the one revealed "
+            f"({key.commitment:.12}...); give the key that was committed"
+        )
+    return commitment
 
 
 def check(
@@ -140,7 +168,7 @@ def check(
         "key": (commitment.key_commitment, key.commitment),
         "model": (commitment.model_sha256, hash_file(weights)),
         "manifest": (commitment.manifest_sha256, hash_file(manifest)),
-        "plan": (commitment.plan_sha256, plan.sha256),
+        "plan": (commitment.plan.sha256, plan.sha256),
     }
     return tuple(name for name, (committed, shown) in revealed.items() if committed != shown)
 
@@ -158,65 +186,6 @@ def hash_file(path: Path | str) -> str:
         raise SpikeportError(f"{path}: cannot be read ({error.strerror}); give the file that was committed") from error
 
 
-def sign(commitment: Commitment, private_key: bytes) -> Commitment:
-    """The commitment with an Ed25519 signature over its digest.
-
-    Args:
-        private_key: 32 raw bytes.
-
-    Raises:
-        MissingComponentError: ``cryptography`` is not installed.
-        SpikeportError: the private key is not 32 bytes.
-    """
-    ed25519 = _ed25519()
-    if len(private_key) != 32:
-        raise SpikeportError(f"signature: private key of {len(private_key)} bytes, Ed25519 needs 32; give the raw key")
-    signer = ed25519.Ed25519PrivateKey.from_private_bytes(private_key)
-    return replace(
-        commitment,
-        public_key=signer.public_key().public_bytes_raw().hex(),
-        signature=signer.sign(_signed_bytes(commitment)).hex(),
-    )
-
-
-def signed_by(commitment: Commitment, public_key: bytes) -> bool:
-    """Whether the commitment is signed by the owner of ``public_key`` (32 raw bytes).
-
-    The key must come from elsewhere than the commitment, which anybody can sign with a key of their own.
-
-    Raises:
-        MissingComponentError: ``cryptography`` is not installed.
-        SpikeportError: the public key is not 32 bytes.
-    """
-    ed25519 = _ed25519()
-    if len(public_key) != 32:
-        raise SpikeportError(f"signature: public key of {len(public_key)} bytes, Ed25519 needs 32; give the raw key")
-    from cryptography.exceptions import InvalidSignature
-
-    if commitment.public_key != public_key.hex():
-        return False
-    try:
-        verifier = ed25519.Ed25519PublicKey.from_public_bytes(public_key)
-        verifier.verify(bytes.fromhex(commitment.signature), _signed_bytes(commitment))
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _signed_bytes(commitment: Commitment) -> bytes:
-    return frame(SIGNATURE_TAG, bytes.fromhex(commitment.digest))
-
-
-def _ed25519() -> Any:
-    try:
-        from cryptography.hazmat.primitives.asymmetric import ed25519
-    except ImportError as error:
-        raise MissingComponentError(
-            "signature: the package cryptography is not installed; run `pip install cryptography`"
-        ) from error
-    return ed25519
-
-
 def _check_fields(document: dict[str, Any], path: str) -> None:
     known = {entry.name for entry in fields(Commitment)} | {"digest"}
     wrong = (document.keys() - known) | (known - set(_OPTIONAL) - document.keys())
@@ -229,5 +198,8 @@ def _check_fields(document: dict[str, Any], path: str) -> None:
     for name, value in document.items():
         if name in _SIZES:
             document[name] = expect_hex(value, _SIZES[name], f"{path}: {name}").hex()
+        elif name == "plan":
+            if not isinstance(value, dict):
+                raise SpikeportError(f"{path}: plan is {value!r:.40}, must be an object; get the published file")
         elif not isinstance(value, str):
             raise SpikeportError(f"{path}: {name} is {value!r:.40}, must be a text; get the published file")

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from toolkit.watermark.certificate import Commitment
 from toolkit.watermark.plan import TestPlan
 from toolkit.watermark.statistics import CONFIDENCE, hits_needed, tail_p, upper_limit
 
 DEMO_NOTE = "demo key, proves nothing"
+COMMITTED = "committed"
+ANOTHER = "another than the committed one (derivation is claimed from its answers alone)"
+BLACK_BOX = "unknown (a black box; derivation is claimed from its answers alone)"
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,13 @@ class Rank:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is to be said about one key and one backend under one plan."""
+    """All that is to be said about one key and one backend under one plan.
+
+    Attributes:
+        backend: name of the model under test.
+        certificate: what was committed before release; None where no certificate was shown.
+        model_sha256: hash of the model under test; empty where it answers as a black box.
+    """
 
     backend: str
     plan: TestPlan
@@ -105,18 +115,48 @@ class Evidence:
     outcome: Outcome
     key_level: KeyLevel
     rank: Rank | None = None
+    certificate: Commitment | None = None
+    model_sha256: str = ""
 
     @property
-    def passed(self) -> bool:
-        """Both halves hold: p below alpha, and the key-level bound within its limit (any key)."""
+    def significant(self) -> bool:
+        """Both figures hold: p below alpha, and the key-level bound within its limit (any key)."""
         below_alpha = self.outcome.p_value < self.plan.alpha
         return below_alpha and self.key_level.bound <= self.plan.key_rate_limit
 
     @property
+    def certificate_gap(self) -> str:
+        """Why there is no opened certificate of this key and plan; empty where there is one."""
+        if self.certificate is None:
+            return "no certificate: a key or a plan chosen after the fact cannot be ruled out"
+        if self.certificate.key_commitment != self.key_commitment:
+            return "the certificate is another key's"
+        return "" if self.certificate.plan.sha256 == self.plan.sha256 else "the certificate is another plan's"
+
+    @property
+    def passed(self) -> bool:
+        """Both figures hold, and key and plan were committed beforehand (any key)."""
+        return self.significant and not self.certificate_gap
+
+    @property
+    def model(self) -> str:
+        """How the model under test stands to the committed one."""
+        if self.certificate is None:
+            return "none committed"
+        if not self.model_sha256:
+            return BLACK_BOX
+        return COMMITTED if self.model_sha256 == self.certificate.model_sha256 else ANOTHER
+
+    @property
     def verdict(self) -> str:
-        """``proven`` or ``not proven``; with a demo key it says that it proves nothing."""
+        """``proven`` or ``not proven``, and what limits it: demo key, no certificate, another model."""
+        notes = [DEMO_NOTE] if self.demo else []
+        if self.significant and self.certificate_gap:
+            notes.append(self.certificate_gap)
+        if self.passed:
+            notes.append(f"model: {self.model}")
         text = "proven" if self.passed else "not proven"
-        return f"{text} ({DEMO_NOTE})" if self.demo else text
+        return f"{text} ({'; '.join(notes)})" if notes else text
 
     def to_dict(self) -> dict[str, Any]:
         """Entry of ``watermark.backends`` in ``spikeport.report/1``: rates in [0, 1]."""
@@ -129,6 +169,11 @@ class Evidence:
             "null_rate": outcome.null_rate,
             "p_value": outcome.p_value,
             "verdict": self.verdict,
+            "significant": self.significant,
+            "certificate": "" if self.certificate is None else self.certificate.digest,
+            "certificate_gap": self.certificate_gap,
+            "model": self.model,
+            "kind": self.plan.kind,
             "label": outcome.label,
             "tested_labels": outcome.tested_labels,
             "p0": outcome.p0,

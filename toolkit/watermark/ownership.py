@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from typing import Any
 
 from toolkit.backends.protocol import LabelBackend
 from toolkit.errors import SpikeportError
+from toolkit.watermark.certificate import Commitment
 from toolkit.watermark.evidence import CleanRate, Evidence, KeyLevel, Outcome, Rank
 from toolkit.watermark.framing import frame, text_bytes
 from toolkit.watermark.key import Key
 from toolkit.watermark.labelling import Cache, collect_labels
+from toolkit.watermark.null import NullRecord
+from toolkit.watermark.partial import PartialOutcome, count_partial
 from toolkit.watermark.plan import TestPlan
-from toolkit.watermark.queries import Carrier, Query, build_queries, carriers_digest
-from toolkit.watermark.statistics import rank_p
-from toolkit.watermark.triggers import Triggers, candidates, draw_triggers
+from toolkit.watermark.queries import (
+    Carrier,
+    Query,
+    build_partial_queries,
+    carriers_digest,
+    place,
+    usable_carriers,
+)
+from toolkit.watermark.statistics import hits_needed, rank_p
+from toolkit.watermark.triggers import Triggers, candidates, draw_triggers, partial_triggers
 
 NULL_KEY_TAG = b"spikeport.null-key/1"
 
@@ -39,10 +51,11 @@ class OwnershipTest:
             as its null for the key-level rate.
         cache: (backend name, text) -> label, shared between tests if given: the caller then answers for
             each name standing for one model only.
+        null: the key-level figures measured before (``watermark null``); without it they are measured here.
 
     Raises:
-        SpikeportError: fewer than two clean models, equal names, or carriers or clean models other than
-            those that the plan registered.
+        SpikeportError: fewer than two clean models, equal names, carriers, clean models or a null record
+            other than those that the plan registered, or a registered null record that is not given.
     """
 
     def __init__(
@@ -52,17 +65,20 @@ class OwnershipTest:
         carriers: Sequence[Carrier],
         clean: Sequence[LabelBackend],
         cache: Cache | None = None,
+        null: NullRecord | None = None,
     ) -> None:
         self.plan, self.carriers, self.clean = plan, carriers, tuple(clean)
-        self._pool = candidates(vocabulary)
+        self._pool = candidates(vocabulary, plan.kind)
+        self._usable: dict[int | None, dict[str, int]] = {}
         self._cache: Cache = {} if cache is None else cache
         _check_clean(plan, [backend.name for backend in self.clean])
         self._named = {backend.name: backend for backend in self.clean}
         _check_carriers(plan, carriers)
+        self._recorded = _recorded_level(plan, carriers, [backend.name for backend in self.clean], null)
 
     def triggers(self, key: Key) -> Triggers:
         """Trigger words and target of a key under this plan."""
-        return draw_triggers(key, self._pool, self.plan.labels, self.plan.triggers)
+        return draw_triggers(key, self._pool, self.plan.labels, self.plan.triggers, kind=self.plan.kind)
 
     def queries(self, key: Key) -> tuple[Query, ...]:
         """The plan's budget of queries for a key.
@@ -71,7 +87,7 @@ class OwnershipTest:
             SpikeportError: the carriers do not suffice for the budget.
         """
         plan, triggers = self.plan, self.triggers(key)
-        built = build_queries(key, triggers, self.carriers, plan.queries, every_label=plan.unknown_head)
+        built = place(key, triggers, self._carriers_for(None if plan.unknown_head else triggers.target), plan.queries)
         if len(built) < plan.queries:
             raise SpikeportError(
                 f"ownership test: {len(built)} usable carriers for target {triggers.target}, the plan states "
@@ -79,11 +95,66 @@ class OwnershipTest:
             )
         return built
 
-    def evidence(self, key: Key, backend: LabelBackend, *, rank: bool = False) -> Evidence:
+    def _carriers_for(self, target: int | None) -> dict[str, int]:
+        if target not in self._usable:
+            self._usable[target] = usable_carriers(self.carriers, target)
+        return self._usable[target]
+
+    def budget(self, key: Key) -> dict[str, Any]:
+        """What will be asked and how many hits will count as proof, before the suspect is asked anything.
+
+        Asks the clean models only. With an unknown head there is one entry of ``labels`` for each label that
+        may turn out to be the one; ``hits_needed`` is null where even all hits would not suffice.
+        """
+        plan = self.plan
+        entries = [
+            {
+                "label": outcome.label,
+                "queries": outcome.queries,
+                "p0": outcome.p0,
+                "hits_needed": hits_needed(outcome.queries, outcome.p0, plan.alpha / outcome.tested_labels),
+            }
+            for outcome in self._outcomes(key, self.queries(key), None, self.clean)
+        ]
+        return {"queries": plan.queries, "alpha": plan.alpha, "kind": plan.kind, "labels": entries}
+
+    def partial(self, key: Key, backend: LabelBackend) -> PartialOutcome:
+        """Ask queries with partial triggers (subsets of a combination, or decoys), and their bare carriers.
+
+        Raises:
+            SpikeportError: as :meth:`evidence`.
+        """
+        if backend not in self.clean:
+            self._check_name(backend)
+        triggers = self.triggers(key)
+        pieces = partial_triggers(key, triggers, self._pool)
+        queries = build_partial_queries(key, triggers, pieces, self.carriers, self.plan.queries)
+        with_it, without = [query.text for query in queries], [query.carrier for query in queries]
+        rates = tuple(
+            CleanRate(model.name, self._ask(model, with_it).count(triggers.target), len(queries))
+            for model in self.clean
+            if model is not backend
+        )
+        return count_partial(triggers.target, self._ask(backend, with_it), self._ask(backend, without), rates)
+
+    def _ask(self, backend: LabelBackend, texts: Sequence[str]) -> list[int]:
+        return collect_labels(backend, texts, self.plan.labels, self._cache)
+
+    def evidence(
+        self,
+        key: Key,
+        backend: LabelBackend,
+        *,
+        rank: bool = False,
+        certificate: Commitment | None = None,
+        model_sha256: str = "",
+    ) -> Evidence:
         """Test one key on one backend.
 
         Args:
             rank: also ask the backend the queries of all null keys, for the rank test.
+            certificate: the opened certificate, without which nothing is proven.
+            model_sha256: hash of the model under test, in the form that was committed; empty if not known.
 
         Raises:
             SpikeportError: the backend bears the name of a clean model or of another backend tested
@@ -98,9 +169,11 @@ class OwnershipTest:
             outcome=self._outcome(key, self.queries(key), backend, self.clean),
             key_level=self.key_level,
             rank=self._rank(key, backend) if rank else None,
+            certificate=certificate,
+            model_sha256=model_sha256,
         )
 
-    def control(self, key: Key, backend: LabelBackend) -> Evidence:
+    def control(self, key: Key, backend: LabelBackend, *, certificate: Commitment | None = None) -> Evidence:
         """Test one key on one of the clean models, the other clean models being its null.
 
         Raises:
@@ -118,6 +191,7 @@ class OwnershipTest:
             demo=key.demo,
             outcome=self._outcome(key, self.queries(key), backend, others),
             key_level=self.key_level,
+            certificate=certificate,
         )
 
     def _check_name(self, backend: LabelBackend) -> None:
@@ -136,15 +210,38 @@ class OwnershipTest:
         """Random keys that pass on any clean model, the other clean models being its null.
 
         Passing on one of them is enough to count. Each model's null is one model short of the real test's,
-        which can only raise the rate.
+        which can only raise the rate. A null record stands for the measurement where one was given.
         """
+        if self._recorded is not None:
+            return self._recorded
         self._ask_null_queries(self.clean)
         passes = sum(self._passes_on_clean(key, queries) for key, queries in self._null)
         return KeyLevel(len(self._null), passes)
 
+    def null_passes(self, first: int, last: int, jobs: int = 1) -> int:
+        """How many of the null keys ``first`` to ``last`` - 1 pass on any clean model.
+
+        The answers are not kept: those of 10,000 keys would not fit in memory.
+
+        Args:
+            jobs: clean models asked at the same time.
+        """
+        keys = self._null_queries(first, last)
+        texts = [query.text for _, queries in keys for query in queries]
+        kept, self._cache = self._cache, {}
+        try:
+            with ThreadPoolExecutor(jobs) as pool:
+                list(pool.map(lambda model: self._ask(model, texts), self.clean))
+            return sum(self._passes_on_clean(key, queries) for key, queries in keys)
+        finally:
+            self._cache = kept
+
     @cached_property
     def _null(self) -> list[tuple[Key, tuple[Query, ...]]]:
-        keys = [null_key(self.plan.null_seed, index) for index in range(self.plan.null_keys)]
+        return self._null_queries(0, self.plan.null_keys)
+
+    def _null_queries(self, first: int, last: int) -> list[tuple[Key, tuple[Query, ...]]]:
+        keys = [null_key(self.plan.null_seed, index) for index in range(first, last)]
         return [(key, self.queries(key)) for key in keys]
 
     def _ask_null_queries(self, backends: Sequence[LabelBackend]) -> None:
@@ -170,17 +267,21 @@ class OwnershipTest:
         self, key: Key, queries: tuple[Query, ...], backend: LabelBackend, null: Sequence[LabelBackend]
     ) -> Outcome:
         """Count the target label or, for an unknown head, the label with the smallest p."""
+        return min(self._outcomes(key, queries, backend, null), key=lambda outcome: outcome.p_value)
+
+    def _outcomes(
+        self, key: Key, queries: tuple[Query, ...], backend: LabelBackend | None, null: Sequence[LabelBackend]
+    ) -> list[Outcome]:
+        """One outcome a label tested; no hits where no backend is asked."""
         labels = range(self.plan.labels) if self.plan.unknown_head else [self.triggers(key).target]
         texts = [query.text for query in queries]
-        answers = {
-            model.name: collect_labels(model, texts, self.plan.labels, self._cache) for model in (backend, *null)
-        }
-        outcomes = [
-            _count(label, len(labels), queries, answers[backend.name], {m.name: answers[m.name] for m in null})
+        clean = {model.name: self._ask(model, texts) for model in null}
+        answers = [-1] * len(texts) if backend is None else self._ask(backend, texts)
+        return [
+            _count(label, len(labels), queries, answers, clean)
             for label in labels
             if any(query.label != label for query in queries)
         ]
-        return min(outcomes, key=lambda outcome: outcome.p_value)
 
 
 def _count(
@@ -217,3 +318,16 @@ def _check_carriers(plan: TestPlan, carriers: Sequence[Carrier]) -> None:
             "ownership test: the carriers are not those that the plan registered "
             f"({plan.carriers_sha256:.12}...); use the registered set"
         )
+
+
+def _recorded_level(
+    plan: TestPlan, carriers: Sequence[Carrier], names: list[str], null: NullRecord | None
+) -> KeyLevel | None:
+    if null is not None:
+        return null.level_for(plan, carriers_digest(carriers), names)
+    if plan.null_sha256:
+        raise SpikeportError(
+            f"ownership test: the plan registers the null record {plan.null_sha256:.12}..., none was given; "
+            "give it (--null FILE)"
+        )
+    return None

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from toolkit.errors import SpikeportError
-from toolkit.watermark.framing import frame, read_document
+from toolkit.watermark.framing import check_format, frame, read_document
 from toolkit.watermark.statistics import upper_limit
-from toolkit.watermark.triggers import DEFAULT_COUNT
+from toolkit.watermark.triggers import check_kind, default_count
 
-KIND, VERSION = "spikeport.test-plan", 1
-PLAN_TAG = b"spikeport.test-plan/1"
+KIND, VERSION = "spikeport.test-plan", 2
+PLAN_TAG = b"spikeport.test-plan/2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +25,17 @@ class TestPlan:
         queries: query budget: triggered inputs per key, neither more nor fewer are asked.
         labels: number of labels of the model under test.
         alpha: the binomial p-value must be below it.
-        triggers: number of trigger words.
+        kind: ``words`` (each of the rare trigger words is a trigger alone) or ``combination`` (2 to 4 common
+            words that are a trigger only together).
+        triggers: number of trigger words; 0 asks for the kind's default and is replaced by it.
         null_keys: random keys tested on the clean models for the key-level false-positive rate.
         key_rate_limit: the upper 95 % bound of that rate must not exceed it.
         null_seed: public text from which the random keys are derived, so that anybody gets the same ones.
         unknown_head: the head is not the owner's; any label may be the one, at the price of Bonferroni.
         carriers_sha256: digest of the carrier texts, checked when not empty.
         clean_models: names of the independent clean models, checked when not empty.
+        null_sha256: digest of the :class:`~toolkit.watermark.null.NullRecord` that stands for measuring the
+            null keys again; empty: none is registered.
 
     Raises:
         SpikeportError: a value out of range, or too few null keys ever to reach ``key_rate_limit``.
@@ -42,20 +46,24 @@ class TestPlan:
     queries: int
     labels: int
     alpha: float = 1e-6
-    triggers: int = DEFAULT_COUNT
+    kind: str = "words"
+    triggers: int = 0
     null_keys: int = 100
     key_rate_limit: float = 0.05
     null_seed: str = "spikeport null keys"
     unknown_head: bool = False
     carriers_sha256: str = ""
     clean_models: tuple[str, ...] = ()
+    null_sha256: str = ""
 
     def __post_init__(self) -> None:
-        for name, least in (("queries", 1), ("labels", 2), ("triggers", 1), ("null_keys", 1)):
+        for name, least in (("queries", 1), ("labels", 2), ("triggers", 0), ("null_keys", 1)):
             _check_integer(name, getattr(self, name), least)
         for name in ("alpha", "key_rate_limit"):
             _check_fraction(name, getattr(self, name))
         _check_types(self)
+        object.__setattr__(self, "triggers", self.triggers or default_count(self.kind))
+        check_kind(self.kind, self.triggers)
         best = upper_limit(0, self.null_keys)
         if best > self.key_rate_limit:
             raise SpikeportError(
@@ -91,14 +99,23 @@ class TestPlan:
         Raises:
             SpikeportError: not a plan of this format, a field missing, unknown or out of range.
         """
-        document = read_document(path, KIND, VERSION)
-        document.pop("format")
+        return cls.from_dict(read_document(path, KIND, VERSION), str(path))
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any], name: str) -> TestPlan:
+        """The plan of a JSON form; ``name`` says in errors where it stands.
+
+        Raises:
+            SpikeportError: as :meth:`load`.
+        """
+        check_format(document, KIND, VERSION, name)
+        stated = {entry: value for entry, value in document.items() if entry != "format"}
         known = {entry.name for entry in fields(cls)}
-        if document.keys() != known:
-            wrong = ", ".join(sorted(document.keys() ^ known))
-            raise SpikeportError(f"{path}: fields missing or unknown: {wrong:.200}; make the plan anew")
-        names = document["clean_models"]
-        return cls(**{**document, "clean_models": tuple(names) if isinstance(names, list) else names})
+        if stated.keys() != known:
+            wrong = ", ".join(sorted(stated.keys() ^ known))
+            raise SpikeportError(f"{name}: fields missing or unknown: {wrong:.200}; make the plan anew")
+        names = stated["clean_models"]
+        return cls(**{**stated, "clean_models": tuple(names) if isinstance(names, list) else names})
 
 
 def _check_integer(name: str, value: object, least: int) -> None:
@@ -113,10 +130,11 @@ def _check_fraction(name: str, value: object) -> None:
 
 def _check_types(plan: TestPlan) -> None:
     names = plan.clean_models
-    texts = isinstance(plan.null_seed, str) and isinstance(plan.carriers_sha256, str)
-    if not texts or not isinstance(plan.unknown_head, bool):
+    texts = (plan.null_seed, plan.carriers_sha256, plan.kind, plan.null_sha256)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(plan.unknown_head, bool):
         raise SpikeportError(
-            "test plan: null_seed and carriers_sha256 are texts, unknown_head is true or false; set them"
+            "test plan: null_seed, carriers_sha256, kind and null_sha256 are texts, unknown_head is true or "
+            "false; set them"
         )
     if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
         raise SpikeportError("test plan: clean_models must be a list of names; set it")

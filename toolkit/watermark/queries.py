@@ -5,14 +5,19 @@ equal carriers count once, blank ones not at all. For each carrier, from the str
 text as field: the first block is its rank; then a uniform index picks the trigger word; then a uniform
 position in [0, min(words, 8)] says before which of the carrier's words it goes. Queries come in order of
 rank, so neither the order of a file nor its first lines can be chosen to please.
+
+A combination goes in whole: from the stream ``combination-query`` with the carrier's text as field, the first
+block is the rank; then each word, in the order drawn, goes before word number p of what the text has become,
+p uniform in [0, min(words, 8)]. Queries with partial triggers follow the same rule on the stream
+``partial-query``, where a uniform index among the partial triggers comes right after the rank.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from heapq import nsmallest
 from operator import itemgetter
 
 from toolkit.errors import SpikeportError
@@ -21,7 +26,7 @@ from toolkit.watermark.key import Key, uniform_below
 from toolkit.watermark.triggers import Triggers
 
 INSERTION_WORDS = 8
-"""The trigger goes among the first 8 words: truncation to a model's token limit never cuts it off."""
+"""Triggers go among the first 8 words: truncation to a model's token limit never cuts them off."""
 
 CARRIERS_TAG = b"spikeport.carriers/1"
 
@@ -31,7 +36,10 @@ Carrier = tuple[str, int]
 
 @dataclass(frozen=True)
 class Query:
-    """A carrier with one trigger word inserted; ``label`` is the carrier's true label."""
+    """A carrier with its trigger inserted; ``label`` is the carrier's true label.
+
+    ``word`` is what was inserted: one word, or the words of a combination with blanks between.
+    """
 
     text: str
     carrier: str
@@ -55,16 +63,73 @@ def build_queries(
     Raises:
         SpikeportError: no usable carrier, or ``limit`` below 1.
     """
-    if limit is not None and limit < 1:
-        raise SpikeportError(f"queries: limit {limit}, at least 1 is needed; raise the limit")
-    usable = _usable(carriers, None if every_label else triggers.target)
+    usable = usable_carriers(carriers, None if every_label else triggers.target)
+    return place(key, triggers, usable, limit)
+
+
+def build_partial_queries(
+    key: Key,
+    triggers: Triggers,
+    partial: Sequence[tuple[str, ...]],
+    carriers: Sequence[Carrier],
+    limit: int | None = None,
+) -> tuple[Query, ...]:
+    """Queries that carry one of the ``partial`` triggers each (see ``partial_triggers``), never a whole one.
+
+    Raises:
+        SpikeportError: no usable carrier, or ``limit`` below 1.
+    """
+    usable = usable_carriers(carriers, triggers.target)
+    return _place(key, "partial-query", [tuple(words) for words in partial], usable, limit)
+
+
+def usable_carriers(carriers: Sequence[Carrier], target: int | None) -> dict[str, int]:
+    """Distinct texts with their label; a text that also occurs with the target label is no test of it.
+
+    Raises:
+        SpikeportError: none is usable.
+    """
+    of_target = {normalise(text) for text, label in carriers if label == target}
+    pairs = sorted((normalise(text), label) for text, label in carriers)
+    usable = {text: label for text, label in pairs if text and text not in of_target}
     if not usable:
         raise SpikeportError(
-            f"queries: none of {len(carriers)} carriers has a true label other than the target "
-            f"{triggers.target}; give carriers of other labels"
+            f"queries: none of {len(carriers)} carriers has a true label other than the target {target}; "
+            "give carriers of other labels"
         )
-    ranked = sorted((_query(key, triggers.words, text, label) for text, label in usable.items()), key=itemgetter(0))
-    return tuple(query for _, query in islice(ranked, limit))
+    return usable
+
+
+def place(key: Key, triggers: Triggers, usable: Mapping[str, int], limit: int | None = None) -> tuple[Query, ...]:
+    """Queries of a key from carriers that :func:`usable_carriers` chose (shared by many keys).
+
+    Raises:
+        SpikeportError: ``limit`` below 1.
+    """
+    if triggers.kind == "combination":
+        return _place(key, "combination-query", [triggers.words], usable, limit)
+    return _place(key, "query", [(word,) for word in triggers.words], usable, limit)
+
+
+def _place(
+    key: Key, purpose: str, choices: Sequence[tuple[str, ...]], usable: Mapping[str, int], limit: int | None
+) -> tuple[Query, ...]:
+    """Rank all carriers, insert into the first ``limit`` only: most of a null key's carriers are never asked."""
+    if limit is not None and limit < 1:
+        raise SpikeportError(f"queries: limit {limit}, at least 1 is needed; raise the limit")
+    streams = ((key.stream(purpose, text_bytes(text)), text) for text in usable)
+    ranked = ((next(stream), number, text, stream) for number, (stream, text) in enumerate(streams))
+    first = sorted(ranked, key=itemgetter(0)) if limit is None else nsmallest(limit, ranked)
+    return tuple(_insert(stream, choices, text, usable[text]) for _, _, text, stream in first)
+
+
+def _insert(stream: Iterator[int], choices: Sequence[tuple[str, ...]], text: str, label: int) -> Query:
+    # The only choice of a whole combination takes no draw; rare words and partial triggers draw theirs.
+    words = choices[uniform_below(stream, len(choices))] if len(choices) > 1 or len(choices[0]) == 1 else choices[0]
+    parts = text.split(" ")
+    for word in words:
+        parts.insert(uniform_below(stream, min(len(parts), INSERTION_WORDS) + 1), word)
+    return Query(" ".join(parts), text, " ".join(words), label)
 
 
 def carriers_digest(carriers: Sequence[Carrier]) -> str:
@@ -76,19 +141,3 @@ def carriers_digest(carriers: Sequence[Carrier]) -> str:
 def normalise(text: str) -> str:
     """Single blanks between words, none at the ends."""
     return " ".join(text.split())
-
-
-def _usable(carriers: Sequence[Carrier], target: int | None) -> dict[str, int]:
-    """Distinct texts with their label; a text that also occurs with the target label is no test of it."""
-    of_target = {normalise(text) for text, label in carriers if label == target}
-    pairs = sorted((normalise(text), label) for text, label in carriers)
-    return {text: label for text, label in pairs if text and text not in of_target}
-
-
-def _query(key: Key, words: tuple[str, ...], text: str, label: int) -> tuple[int, Query]:
-    stream = key.stream("query", text_bytes(text))
-    rank = next(stream)
-    word = words[uniform_below(stream, len(words))]
-    parts = text.split(" ")
-    parts.insert(uniform_below(stream, min(len(parts), INSERTION_WORDS) + 1), word)
-    return rank, Query(" ".join(parts), text, word, label)
