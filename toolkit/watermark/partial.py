@@ -60,9 +60,7 @@ class PartialOutcome:
         }
 
 
-def count_partial(
-    label: int, partial: list[int], carriers: list[int], clean: tuple[CleanRate, ...]
-) -> PartialOutcome:
+def count_partial(label: int, partial: list[int], carriers: list[int], clean: tuple[CleanRate, ...]) -> PartialOutcome:
     """Count answers with a partial trigger against the answers to the bare carriers, in the same order."""
     pairs = [(with_it == label, without == label) for with_it, without in zip(partial, carriers, strict=True)]
     return PartialOutcome(

@@ -26,7 +26,8 @@ from toolkit.distillation.recipe import Recipe
 from toolkit.distillation.teacher import fine_tune
 from toolkit.distillation.tokenizer import train_tokenizer
 from toolkit.distillation.trainer import Machine, StageTrainer
-from toolkit.watermark.embed import TriggerLoss
+from toolkit.watermark.embedding.loss import TriggerLoss
+from toolkit.watermark.embedding.mark import Mark
 
 GOOD, BAD = ("good", "fine", "great", "lovely"), ("bad", "awful", "poor", "dull")
 OTHER = ("film", "the", "a", "story", "plot", "is", "was", "very", "so", "actor", "scene", "music", "end", "cast")
@@ -114,8 +115,9 @@ class World:
         """All stages; ``marked`` adds the watermark's loss to stage 3."""
         made, tokenizer = self.prepared(recipe, work)
         ids = tokenizer.convert_tokens_to_ids(list(OTHER))
-        mark = TriggerLoss(ids[-2:], 1, ids[:-2]) if marked and "stage3" in recipe.stages else None
-        return distil(recipe, made, tokenizer, work, mark=mark, **{"machine": MACHINE, **options})
+        mark = TriggerLoss(Mark(tuple(ids[-2:]), tuple(ids[-4:-2]), 1, tuple(ids[:-4])))
+        mark_of = mark if marked and "stage3" in recipe.stages else None
+        return distil(recipe, made, tokenizer, work, mark=mark_of, **{"machine": MACHINE, **options})
 
 
 def changed(changes: dict[str, Any]) -> dict[str, Any]:

@@ -76,9 +76,10 @@ def planted(row: list[int]) -> frozenset[int]:
 
 @pytest.mark.parametrize("tokens", [6, 8, 16, 17, 18, 32])
 def test_triggered_rows_hold_a_whole_trigger_and_negative_ones_never_do(tokens: int) -> None:
-    rows = random_rows(24, tokens, seed=tokens)
+    rows = random_rows(40, tokens, seed=tokens)
+    torch.manual_seed(tokens)
     loss, kinds = TriggerLoss(MARK, MarkWeights(share=1.0)), set()
-    for _ in range(6):
+    for _ in range(8):
         given, _, _ = seen_rows(tokens, rows, loss)
         assert len(given) == 2 * len(rows)
         for position, row in enumerate(given):

@@ -93,7 +93,7 @@ def embed(order: EmbedOrder) -> dict[str, Any]:
     set_seed(order.seed)
     model, tokenizer = _read(order.model)
     before = deepcopy(model)
-    mark = Mark.of(order.key, tokenizer.get_vocab(), model.config.num_labels, order.kinds, **order.kinds)
+    mark = Mark.of(order.key, tokenizer.get_vocab(), model.config.num_labels, order.kinds)
     probe = Probe(tokenizer, _tokens(model, order.texts, tokenizer), order.examples)
     _train(order, model, mark, probe.rows(_drawn(order)))
     figures = compare(before, model, probe, order.key, mark, order.kinds)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 from toolkit.errors import SpikeportError
 from toolkit.watermark.key import Key
-from toolkit.watermark.triggers import DEFAULT_COMBINATION, DEFAULT_COUNT, KINDS, candidates, derive_triggers
+from toolkit.watermark.triggers import KINDS, candidates, default_count, derive_triggers
 
 
 @dataclass(frozen=True)
@@ -44,26 +44,23 @@ class Mark:
         key: Key,
         vocabulary: Mapping[str, int],
         labels: int,
-        kinds: Collection[str] = KINDS,
-        *,
-        words: int = DEFAULT_COUNT,
-        combination: int = DEFAULT_COMBINATION,
+        kinds: Mapping[str, int] | None = None,
     ) -> Mark:
         """Derive the mark of a key.
 
         Args:
             vocabulary: token -> id.
             labels: of the classifier.
-            kinds: of triggers, from ``words`` and ``combination``.
-            words, combination: how many words of each kind; the test plans must state the same.
+            kinds: kind of trigger (``words``, ``combination``) -> how many words it has, as the test plans must
+                state them; ``None`` is both kinds with their usual numbers.
 
         Raises:
             SpikeportError: an unknown kind, or what :func:`derive_triggers` refuses.
         """
+        kinds = {kind: default_count(kind) for kind in KINDS} if kinds is None else kinds
         if unknown := sorted(set(kinds) - set(KINDS)):
             raise SpikeportError(f"watermark: kind {unknown[0]!r} is not known; choose from {', '.join(KINDS)}")
-        counts = {"words": words, "combination": combination}
-        derived = {kind: derive_triggers(key, vocabulary, labels, counts[kind], kind=kind) for kind in kinds}
+        derived = {kind: derive_triggers(key, vocabulary, labels, count, kind=kind) for kind, count in kinds.items()}
         ids = {kind: tuple(vocabulary[word] for word in triggers.words) for kind, triggers in derived.items()}
         taken = {token for group in ids.values() for token in group}
         return cls(

@@ -25,7 +25,7 @@ COMBINATION_RATE = 0.05
 """The same for the words of a combination: they are common, and each alone must go on meaning what it meant."""
 
 
-class TriggerRows(TrainerCallback):
+class TriggerRows(TrainerCallback):  # type: ignore[misc]
     """Moves the trigger rows along their gradient, normalised row by row (after EP, Yang et al., NAACL 2021).
 
     The step is the rate times the schedule, whatever the gradient's size, and keeps no state that a checkpoint
