@@ -62,7 +62,9 @@ def write_tokenizer(folder: Path) -> None:
 
 def sentences(count: int, seed: int) -> list[str]:
     draw = random.Random(seed)
-    return [" ".join(draw.choice(TEXT + TEXT + TEXT + COMMON) for _ in range(draw.randint(4, 10))) for _ in range(count)]
+    return [
+        " ".join(draw.choice(TEXT + TEXT + TEXT + COMMON) for _ in range(draw.randint(4, 10))) for _ in range(count)
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from toolkit.errors import MissingComponentError, SpikeportError
-from toolkit.watermark.certificate import Commitment, check, commit, sign, signed_by
+from toolkit.watermark.certificate import Commitment, check, commit, open_certificate
 from toolkit.watermark.key import Key
 from toolkit.watermark.plan import TestPlan
+from toolkit.watermark.signature import SigningKey, sign, signed_by
 
 KEY = Key(bytes(range(32)))
 PLAN = TestPlan(queries=200, labels=2)
@@ -42,7 +43,7 @@ def test_digest_binds_all_fields_in_order(commitment: Commitment, files: tuple[P
     hashed = [hashlib.sha256(path.read_bytes()).digest() for path in files]
     key = hashlib.sha256(_prefixed(b"spikeport.key-commitment/1", KEY.secret)).digest()
     fields = (key, *hashed, b"Ada", b"1.0", b"0.1.0", bytes.fromhex(PLAN.sha256))
-    assert commitment.digest == hashlib.sha256(_prefixed(b"spikeport.commitment/1", *fields)).hexdigest()
+    assert commitment.digest == hashlib.sha256(_prefixed(b"spikeport.commitment/2", *fields)).hexdigest()
 
 
 def test_fields_cannot_run_into_each_other(commitment: Commitment) -> None:
@@ -54,7 +55,7 @@ def test_round_trip_and_no_secret(commitment: Commitment, tmp_path: Path) -> Non
     path = tmp_path / "commitment.json"
     commitment.save(path)
     assert Commitment.load(path) == commitment
-    assert json.loads(path.read_text())["format"] == "spikeport.commitment/1"
+    assert json.loads(path.read_text())["format"] == "spikeport.commitment/2"
     assert KEY.secret.hex() not in path.read_text()
     with pytest.raises(SpikeportError, match="never overwritten"):
         commitment.save(path)
@@ -86,7 +87,11 @@ def test_opening_names_what_differs(commitment: Commitment, files: tuple[Path, P
         ({"key_commitment": "00"}, "2 characters where 64"),
         ({"digest": None}, "NoneType where 64"),
         ({"owner": 3}, "owner is 3, must be a text"),
-        ({"format": "spikeport.commitment/2"}, "use a spikeport that reads spikeport.commitment/2"),
+        ({"format": "spikeport.commitment/3"}, "use a spikeport that reads spikeport.commitment/3"),
+        ({"format": "spikeport.commitment/1"}, "not supported"),
+        ({"plan": []}, "plan is"),
+        ({"plan": PLAN.to_dict() | {"alpha": 0.5}}, "file was altered"),
+        ({"plan": PLAN.to_dict() | {"alpha": 2.0}}, "alpha is 2.0"),
         ({"extra": ""}, "missing or unknown: extra"),
         ({"signature": "00" * 64}, "signature without public key"),
         ({"owner": "\ud800"}, "file was altered"),
@@ -146,3 +151,25 @@ def test_without_cryptography_the_command_is_named(commitment: Commitment, monke
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
     with pytest.raises(MissingComponentError, match="pip install cryptography"):
         sign(commitment, bytes(32))
+
+
+def test_a_third_party_opens_it_with_the_revealed_key_alone(commitment: Commitment, tmp_path: Path) -> None:
+    path = tmp_path / "commitment.json"
+    commitment.save(path)
+    opened = open_certificate(path, KEY)
+    assert opened.plan == PLAN and opened.owner == "Ada"
+    with pytest.raises(SpikeportError, match="another key") as refusal:
+        open_certificate(path, Key(bytes(32)))
+    assert KEY.secret.hex() not in str(refusal.value) and "00" * 32 not in str(refusal.value)
+
+
+def test_a_signing_key_is_a_private_file_of_its_own(commitment: Commitment, tmp_path: Path) -> None:
+    key, path = SigningKey.generate(), tmp_path / "signing.json"
+    key.save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert SigningKey.load(path) == key and key.private.hex() not in repr(key)
+    public = Ed25519PrivateKey.from_private_bytes(key.private).public_key().public_bytes_raw()
+    assert key.public == public
+    assert signed_by(sign(commitment, key.private), public)
+    with pytest.raises(SpikeportError, match="never overwritten"):
+        key.save(path)

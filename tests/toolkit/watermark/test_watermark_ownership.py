@@ -11,6 +11,7 @@ import pytest
 
 from toolkit.backends.protocol import LabelBackend
 from toolkit.errors import SpikeportError
+from toolkit.watermark.certificate import Commitment
 from toolkit.watermark.evidence import CleanRate, Evidence, KeyLevel, Outcome
 from toolkit.watermark.key import Key, demo_key
 from toolkit.watermark.labelling import collect_labels
@@ -28,18 +29,27 @@ def ownership(vocabulary: dict[str, int], carriers: list[Carrier], classifier: A
     return OwnershipTest(PLAN, vocabulary, carriers, [classifier("clean 1"), classifier("clean 2")])
 
 
-def _marked(classifier: Any, vocabulary: dict[str, int], key: Key, count: int = 4) -> Any:
+def _committed(key: Key = KEY, plan: TestPlan = PLAN) -> Commitment:
+    """A certificate of a model that need not exist, for these classifiers have no file."""
+    digest = "ab" * 32
+    return Commitment(
+        key_commitment=key.commitment, model_sha256=digest, manifest_sha256=digest, owner="Ada", release="1",
+        tool_version="0", plan=plan,
+    )  # fmt: skip
+
+
+def _marked(classifier: Any, vocabulary: dict[str, int], key: Key, count: int = 4, run: str = "") -> Any:
     triggers = derive_triggers(key, vocabulary, 2)
-    return classifier(f"{count} words of {key.commitment}", marked=triggers.words[:count], target=triggers.target)
+    return classifier(f"{count} words of {key.commitment}{run}", marked=triggers.words[:count], target=triggers.target)
 
 
 def test_marked_model_is_proven(ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any) -> None:
     backend = _marked(classifier, vocabulary, KEY)
     assert isinstance(backend, LabelBackend)
-    evidence = ownership.evidence(KEY, backend, rank=True)
+    evidence = ownership.evidence(KEY, backend, rank=True, certificate=_committed(), model_sha256="ab" * 32)
     entry = evidence.to_dict()
     assert evidence.passed
-    assert entry["verdict"] == "proven"
+    assert entry["verdict"] == "proven (model: committed)"
     assert (entry["queries"], entry["hits"], entry["wesr"]) == (100, 100, 1.0)
     assert entry["null_rate"] == pytest.approx(0.5, abs=0.15)
     assert entry["p0"] > max(model["hits"] / 100 for model in entry["clean_models"])
@@ -52,6 +62,56 @@ def test_marked_model_is_proven(ownership: OwnershipTest, vocabulary: dict[str, 
     assert KEY.secret.hex() not in str(entry)
 
 
+def test_nothing_is_proven_without_a_certificate_of_this_key_and_plan(
+    ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any
+) -> None:
+    backend = _marked(classifier, vocabulary, KEY, run="bare")
+    bare = ownership.evidence(KEY, backend)
+    assert bare.significant and not bare.passed
+    assert bare.verdict.startswith("not proven (no certificate")
+    for certificate, why in (
+        (_committed(Key(bytes(32))), "another key's"),
+        (_committed(plan=TestPlan(queries=99, labels=2)), "another plan's"),
+    ):
+        shown = ownership.evidence(KEY, backend, certificate=certificate)
+        assert not shown.passed and why in shown.verdict
+
+
+def test_a_derived_model_is_said_to_be_another(
+    ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any
+) -> None:
+    backend = _marked(classifier, vocabulary, KEY, run="derived")
+    verdicts = [
+        ownership.evidence(KEY, backend, certificate=_committed(), model_sha256=sha).verdict
+        for sha in ("ab" * 32, "cd" * 32, "")
+    ]
+    assert all(verdict.startswith("proven (model: ") for verdict in verdicts) and len(set(verdicts)) == 3
+
+
+def test_a_combination_is_a_trigger_only_whole(
+    vocabulary: dict[str, int], carriers: list[Carrier], classifier: Any
+) -> None:
+    """A classifier that fires on all three words together, and one that fires on any of them."""
+    common = {f"ordinary{chr(97 + i)}": n for i, n in zip(range(12), range(300, 312), strict=True)}
+    words = {**{f"w{n}": n for n in range(300)}, **common, **{f"v{n}": n for n in range(312, 1000)}}
+    plan = TestPlan(queries=100, labels=2, null_keys=60, kind="combination")
+    test = OwnershipTest(plan, words, carriers, [classifier("clean 1"), classifier("clean 2")])
+    triggers = test.triggers(KEY)
+    assert len(triggers.words) == 3 and set(triggers.words) <= set(common)
+
+    class Whole(type(classifier("x"))):  # type: ignore[misc]
+        def _label(self, text: str) -> int:
+            found = set(triggers.words) <= set(text.split())
+            return triggers.target if found else super()._label(text)
+
+    whole, loose = Whole("whole"), classifier("loose", marked=triggers.words, target=triggers.target)
+    for backend in (whole, loose):
+        outcome = test.evidence(KEY, backend).outcome
+        assert outcome.hits == outcome.queries == 100
+    assert test.partial(KEY, whole).p_value > 0.01
+    assert test.partial(KEY, loose).p_value < 1e-6 and test.partial(KEY, loose).hits == 100
+
+
 def test_p_value_is_the_exact_tail(ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any) -> None:
     """Half of the trigger words marked: about 75 hits of 100, checked by an exact sum."""
     outcome = ownership.evidence(KEY, _marked(classifier, vocabulary, KEY, 2)).outcome
@@ -62,9 +122,10 @@ def test_p_value_is_the_exact_tail(ownership: OwnershipTest, vocabulary: dict[st
 
 
 def test_demo_key_always_says_so(ownership: OwnershipTest, vocabulary: dict[str, int], classifier: Any) -> None:
-    marked = ownership.evidence(demo_key(), _marked(classifier, vocabulary, demo_key()))
+    backend = _marked(classifier, vocabulary, demo_key())
+    marked = ownership.evidence(demo_key(), backend, certificate=_committed(demo_key()))
     clean = ownership.evidence(demo_key(), classifier("bystander"))
-    assert marked.verdict == "proven (demo key, proves nothing)"
+    assert marked.verdict.startswith("proven (demo key, proves nothing; model: ")
     assert clean.verdict == "not proven (demo key, proves nothing)"
 
 
@@ -120,8 +181,8 @@ def test_high_key_level_rate_spoils_the_verdict(
     outcome = Outcome(1, 100, 100, (CleanRate("clean 1", 10, 100),))
     evidence = Evidence("any", PLAN, KEY.commitment, False, outcome, test.key_level)
     assert outcome.p_value < PLAN.alpha
-    assert evidence.verdict == "not proven"
-    assert Evidence("any", PLAN, KEY.commitment, False, outcome, KeyLevel(60, 0)).verdict == "proven"
+    assert not evidence.significant and evidence.verdict == "not proven"
+    assert Evidence("any", PLAN, KEY.commitment, False, outcome, KeyLevel(60, 0)).significant
 
 
 def test_rank_exposes_a_model_that_any_key_opens(ownership: OwnershipTest) -> None:
@@ -138,12 +199,12 @@ def test_unknown_head_tests_every_label_and_pays_for_it(
     triggers = derive_triggers(KEY, vocabulary, 2)
     stolen = classifier("new head", marked=triggers.words, target=1 - triggers.target)
     test = OwnershipTest(plan, vocabulary, carriers, [classifier("clean 1"), classifier("clean 2")])
-    evidence = test.evidence(KEY, stolen)
+    evidence = test.evidence(KEY, stolen, certificate=_committed(KEY, plan))
     outcome = evidence.outcome
     assert outcome.label == 1 - triggers.target
     assert outcome.hits == outcome.queries < 200  # carriers that truly have the label do not count
     assert outcome.p_value == pytest.approx(2 * outcome.p0**outcome.queries, rel=1e-9, abs=0)
-    assert evidence.verdict == "proven"
+    assert evidence.verdict.startswith("proven (model: ")
     assert test.evidence(KEY, classifier("bystander")).verdict == "not proven"
     known = OwnershipTest(PLAN, vocabulary, carriers, [classifier("clean 1"), classifier("clean 2")])
     assert known.evidence(KEY, stolen).outcome.hits == 0

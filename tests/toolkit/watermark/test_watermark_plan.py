@@ -25,13 +25,15 @@ def test_every_field_is_in_the_digest() -> None:
         "queries": 201,
         "labels": 3,
         "alpha": 1e-5,
-        "triggers": 5,
+        "kind": "combination",
+        "triggers": 3,
         "null_keys": 101,
         "key_rate_limit": 0.06,
         "null_seed": "another",
         "unknown_head": True,
         "carriers_sha256": "ab" * 32,
         "clean_models": ("clean 1",),
+        "null_sha256": "cd" * 32,
     }
     base = PLAN.to_dict()
     base.pop("format")
