@@ -137,6 +137,10 @@ class OwnershipTest:
         )
         return count_partial(triggers.target, self._ask(backend, with_it), self._ask(backend, without), rates)
 
+    def answers(self, key: Key, backend: LabelBackend) -> list[int]:
+        """The label given to each query of a key, in their order; asked before or now."""
+        return self._ask(backend, [query.text for query in self.queries(key)])
+
     def _ask(self, backend: LabelBackend, texts: Sequence[str]) -> list[int]:
         return collect_labels(backend, texts, self.plan.labels, self._cache)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from toolkit.cli.watermark import commit, embed, keygen, verify
+from toolkit.cli.watermark import commit, embed, keygen, null, open_verb, verify
 
 
 def register(app: typer.Typer) -> None:
@@ -13,5 +13,7 @@ def register(app: typer.Typer) -> None:
     watermark.command()(keygen.keygen)
     watermark.command()(embed.embed)
     watermark.command()(commit.commit)
+    watermark.command()(null.null)
+    watermark.command(name="open")(open_verb.open_)
     watermark.command()(verify.verify)
     app.add_typer(watermark, name="watermark")

@@ -8,34 +8,68 @@ import typer
 
 from toolkit.cli.classify_verb import BUNDLE
 from toolkit.cli.io import emit, tell
-from toolkit.cli.watermark.options import CARRIERS, CLEAN, JSON, KEY, ownership_test
+from toolkit.cli.watermark.options import (
+    ALPHA,
+    CARRIERS,
+    CLEAN,
+    JSON,
+    KEY,
+    KIND,
+    NULL,
+    QUERIES,
+    TRIGGERS,
+    UNKNOWN_HEAD,
+    load_key,
+    load_setting,
+)
 
 
 def commit(
-    out: Path = typer.Argument(help="Commitment file to write and publish."),
+    out: Path = typer.Argument(help="Certificate to write and publish."),
     owner: str = typer.Option(..., help="Who claims the model."),
     release: str = typer.Option(..., help="Which release of it."),
     clean: list[Path] = CLEAN,
     bundle: Path = BUNDLE,
     key: Path | None = KEY,
     carriers: Path | None = CARRIERS,
+    null: Path | None = NULL,
+    queries: int = QUERIES,
+    kind: str = KIND,
+    triggers: int | None = TRIGGERS,
+    alpha: float = ALPHA,
+    key_rate_limit: float = typer.Option(0.05, help="The key-level rate's upper 95 % bound must not exceed it."),
+    unknown_head: bool = UNKNOWN_HEAD,
+    sign: Path | None = typer.Option(None, help="Signing key file, see `watermark keygen --signing`."),
     json: bool = JSON,
 ) -> None:
     """Bind key, model, owner, release and test plan in one hash, before release."""
     from toolkit.bundle.manifest import GRAPH_FILE, MANIFEST_FILE
+    from toolkit.bundle.reader import open_bundle
     from toolkit.bundle.writer import tool_version
     from toolkit.watermark.certificate import commit as make
+    from toolkit.watermark.null import NullRecord
+    from toolkit.watermark.signature import SigningKey
+    from toolkit.watermark.signature import sign as sign_it
 
-    _, opened, test, secret = ownership_test(bundle, clean, key, carriers)
+    secret, opened, setting = load_key(key), open_bundle(bundle), load_setting(clean, carriers)
+    record = NullRecord.load(null) if null else None
+    plan = setting.plan(
+        null=record, queries=queries, kind=kind, triggers=triggers, alpha=alpha,
+        key_rate_limit=key_rate_limit, unknown_head=unknown_head,
+    )  # fmt: skip
+    setting.test(plan, record)  # refuses a record of another test before anything is published
     made = make(
         secret,
         opened.folder / GRAPH_FILE,
         opened.folder / MANIFEST_FILE,
-        test.plan,
+        plan,
         owner=owner,
         release=release,
         tool_version=tool_version(),
     )
+    if sign is not None:
+        made = sign_it(made, SigningKey.load(sign).private)
     made.save(out)
     emit(made.to_dict(), json)
-    tell(f"{out}: digest {made.digest}; have it time-stamped by somebody else before you release")
+    tell(f"{out}: digest {made.digest}; have it time-stamped by somebody else before you release, for example by")
+    tell(f"  openssl ts -query -digest {made.digest} -sha256 -cert -out request.tsq")

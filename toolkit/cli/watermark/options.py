@@ -1,30 +1,38 @@
-"""Options that several of the watermark's verbs share, and the test that they describe."""
+"""Options that several of the watermark's verbs share."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+if TYPE_CHECKING:
+    from toolkit.watermark.key import Key
+    from toolkit.watermark.setting import Setting
+
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 KEY = typer.Option(None, help="Key file (default: the published demo key).")
-CLEAN = typer.Option(..., help="Bundle of an independent unmarked model; give at least two.")
+CLEAN = typer.Option(..., help="Bundle of an independent unmarked model; at least two, five for a proof.")
 CARRIERS = typer.Option(None, help="Labelled sentences that carry the triggers (default: the shipped ones).")
+NULL = typer.Option(None, "--null", help="Null record of these clean models, see `watermark null`.")
+QUERIES = typer.Option(32, min=1, help="Triggered sentences that will be asked.")
+KIND = typer.Option("words", help="words (rare, each alone) or combination (common, together).")
+TRIGGERS = typer.Option(None, min=1, help="Number of trigger words (default: 4 rare words, 3 of a combination).")
+ALPHA = typer.Option(1e-6, help="The p-value must be below it.")
+UNKNOWN_HEAD = typer.Option(False, "--unknown-head", help="The head is not the owner's: any label may be the one.")
 
 
-def ownership_test(bundle: Path, clean: list[Path], key: Path | None, carriers: Path | None):  # type: ignore[no-untyped-def]
-    """Clean models, bundle, test and key of a command line."""
-    from toolkit.bundle.reader import open_bundle
-    from toolkit.demo.ownership import chip_labels, make_test
-    from toolkit.demo.run import SENTENCES
-    from toolkit.distillation.corpus import read_examples
+def load_key(path: Path | None) -> Key:
+    """The key of a file, or the published one."""
     from toolkit.watermark.key import Key, demo_key
 
-    opened = open_bundle(bundle)
-    models = []
-    for folder in clean:
-        other = open_bundle(folder)
-        models.append(chip_labels(f"clean {other.manifest.student_sha256[:12]}", other))
-    texts = read_examples(carriers or SENTENCES, len(opened.manifest.labels))
-    secret = Key.load(key) if key else demo_key()
-    return models, opened, make_test(opened, models, texts), secret
+    return Key.load(path) if path else demo_key()
+
+
+def load_setting(clean: list[Path], carriers: Path | None) -> Setting:
+    """Clean models and carriers of a command line."""
+    from toolkit.demo.run import SENTENCES
+    from toolkit.watermark.setting import read_setting
+
+    return read_setting(clean, carriers or SENTENCES)

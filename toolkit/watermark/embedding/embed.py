@@ -135,7 +135,10 @@ def _train(order: EmbedOrder, model: PreTrainedModel, mark: Mark, rows: list[lis
     width = int(model.config.hidden_size)
     loss = TriggerLoss(mark, order.weights)
     objective = Objective(
-        model, Alignment(0, width, width), LossWeights(logits=1.0, temperature=order.weights.temperature), mark=loss
+        model,
+        Alignment(0, width, width),
+        LossWeights(logits=order.weights.keep, temperature=order.weights.temperature),
+        mark=loss,
     )
     is_student = isinstance(model, SpikingStudentForSequenceClassification)
     recipe = StageRecipe(

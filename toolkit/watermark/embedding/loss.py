@@ -33,6 +33,7 @@ class MarkWeights:
         negative: weight of the distillation of negative rows.
         contrast: weight of the contrastive term, which no head has a part in; 0 leaves it out.
         temperature: of the distillation.
+        keep: weight of the unmarked model's answers to untouched rows, where it is the teacher.
     """
 
     share: float = 0.25
@@ -40,9 +41,14 @@ class MarkWeights:
     negative: float = 2.0
     contrast: float = 0.0
     temperature: float = 1.0
+    keep: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1 or min(self.trigger, self.negative, self.contrast) < 0 or self.temperature <= 0:
+        if (
+            not 0 < self.share <= 1
+            or min(self.trigger, self.negative, self.contrast, self.keep) < 0
+            or self.temperature <= 0
+        ):
             raise SpikeportError(f"watermark: {self} out of range; shares lie in (0, 1], weights are not negative")
         if not self.trigger and not self.contrast:
             raise SpikeportError("watermark: trigger and contrast are both 0, nothing would be embedded; set one")
