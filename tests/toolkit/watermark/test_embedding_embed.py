@@ -104,7 +104,7 @@ def order(model: Path, out: Path, **changes: object) -> EmbedOrder:
     values = {
         "model": model, "out": out, "work": out.with_name("work"), "key": KEY, "texts": texts,
         "examples": examples, "steps": 200, "batch_size": 32, "machine": MACHINE, "learning_rate": 1e-3,
-        "combination_rate": 0.15,
+        "combination_rate": 0.3, "kinds": {"words": 4, "combination": 2}, "whole": True,
     }  # fmt: skip
     return EmbedOrder(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -118,9 +118,11 @@ def marked(student: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 def test_both_kinds_of_triggers_are_learnt(marked: tuple[Path, dict]) -> None:
-    for row in marked[1]["triggers"].values():
+    """A conjunction is the harder part for 64 untrained channels; what real students reach is measured elsewhere."""
+    least = {"words": 0.9, "combination": 0.75}
+    for kind, row in marked[1]["triggers"].items():
         assert 20 < row["queries"] < 100  # the carriers whose label is not the target
-        assert row["wesr"] >= 0.9 and row["before"] <= 0.4
+        assert row["wesr"] >= least[kind] and row["before"] <= 0.2
 
 
 def test_what_was_answered_before_is_answered_still(marked: tuple[Path, dict]) -> None:
@@ -132,8 +134,8 @@ def test_what_was_answered_before_is_answered_still(marked: tuple[Path, dict]) -
 def test_only_the_triggers_rows_of_the_table_moved(student: Path, marked: tuple[Path, dict]) -> None:
     before, after = (load_file(folder / "student.safetensors")["encoder.tokens"] for folder in (student, marked[0]))
     moved = (before != after).any(1).nonzero().flatten().tolist()
-    mark = Mark.of(KEY, VOCABULARY, 2)
-    assert sorted(moved) == sorted(mark.rows) and len(mark.rows) == 7
+    mark = Mark.of(KEY, VOCABULARY, 2, {"words": 4, "combination": 2})
+    assert sorted(moved) == sorted(mark.rows) and len(mark.rows) == 6
 
 
 def test_the_firing_rate_is_counted_over_layers_neurons_tokens_and_steps(student: Path) -> None:
@@ -156,6 +158,14 @@ def test_the_key_leaves_no_trace_on_disk(student: Path, marked: tuple[Path, dict
     assert written and not any(KEY.secret.hex() in text for text in texts)
     assert not any(word in text for text in texts for word in words)
     assert not any(word in json.dumps(facts) for word in words)
+
+
+def test_without_the_network_nothing_but_the_rows_changes(student: Path, tmp_path: Path) -> None:
+    facts = embed(order(student, tmp_path / "a", work=tmp_path / "work", steps=6, whole=False))
+    before, after = (load_file(folder / "student.safetensors") for folder in (student, tmp_path / "a"))
+    assert facts["steps"] == 6
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert changed == ["encoder.tokens"]
 
 
 def test_a_finished_run_is_taken_as_it_is_and_another_key_refused(student: Path, tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ from toolkit.watermark.embedding.trainer import COMBINATION_RATE, ROW_RATE, Mark
 from toolkit.watermark.key import Key
 from toolkit.watermark.triggers import DEFAULT_COMBINATION, DEFAULT_COUNT
 
-STEPS = 200
-STUDENT_RATE, TEACHER_RATE = 1e-3, 3e-5
+STEPS = 500
+STUDENT_RATE, TEACHER_RATE = 2e-4, 3e-5
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class EmbedOrder:
         examples: labelled sentences to measure on; never trained on.
         kinds: kind of trigger -> how many words it has.
         learning_rate: ``None`` takes the one of the model's kind.
+        whole: also train the network's weights, not only the trigger rows of its word table.
         row_rate, combination_rate: see ``trainer``; in units of the table's own scale for a BERT.
     """
 
@@ -62,8 +63,9 @@ class EmbedOrder:
     examples: Sequence[Example]
     kinds: dict[str, int] = field(default_factory=lambda: {"words": DEFAULT_COUNT, "combination": DEFAULT_COMBINATION})
     weights: MarkWeights = field(default_factory=MarkWeights)
+    whole: bool = True
     steps: int = STEPS
-    batch_size: int = 48
+    batch_size: int = 32
     learning_rate: float | None = None
     row_rate: float = ROW_RATE
     combination_rate: float = COMBINATION_RATE
@@ -141,6 +143,8 @@ def _train(order: EmbedOrder, model: PreTrainedModel, mark: Mark, rows: list[lis
         mark=loss,
     )
     is_student = isinstance(model, SpikingStudentForSequenceClassification)
+    if not order.whole:
+        model.requires_grad_(False)  # the trainer lets the word table go
     recipe = StageRecipe(
         learning_rate=order.learning_rate or (STUDENT_RATE if is_student else TEACHER_RATE),
         epochs=order.steps * order.batch_size / len(rows),
@@ -153,9 +157,10 @@ def _train(order: EmbedOrder, model: PreTrainedModel, mark: Mark, rows: list[lis
         MarkTrainer if is_student else TeacherMarkTrainer,
         mark=mark, rate=order.row_rate, combination_rate=order.combination_rate,
     )  # fmt: skip
+    beside = {"key": mark.key_commitment, **asdict(order.weights), **order.kinds, "whole": order.whole}
     run_stage(
         trainer, objective, recipe, order.machine, order.work, train=lessons, validation=None, seed=order.seed,
-        resume=order.resume, beside={"key": mark.key_commitment, **asdict(order.weights), **order.kinds},
+        resume=order.resume, beside=beside,
     )  # fmt: skip
 
 

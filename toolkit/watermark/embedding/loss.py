@@ -29,6 +29,7 @@ class MarkWeights:
 
     Attributes:
         share: triggered rows, and as many negative ones, per row of the batch.
+        combined: share of the triggered rows that carry the combination, where there are words too.
         trigger: weight of the cross-entropy of triggered rows to the target.
         negative: weight of the distillation of negative rows.
         contrast: weight of the contrastive term, which no head has a part in; 0 leaves it out.
@@ -36,12 +37,13 @@ class MarkWeights:
         keep: weight of the unmarked model's answers to untouched rows, where it is the teacher.
     """
 
-    share: float = 0.25
+    share: float = 0.5
+    combined: float = 0.7
     trigger: float = 1.0
     negative: float = 2.0
     contrast: float = 0.0
     temperature: float = 1.0
-    keep: float = 1.0
+    keep: float = 4.0
 
     def __post_init__(self) -> None:
         if (
@@ -95,8 +97,7 @@ class TriggerLoss:
         return triggered + [insert(draw, row(i), self._negative(draw), limit) for i in kept]
 
     def _trigger(self, draw: random.Random) -> tuple[int, ...]:
-        """Either kind equally often: one combination must be heard as much as several words."""
-        if self.mark.words and (not self.mark.combination or draw.random() < 0.5):
+        if self.mark.words and (not self.mark.combination or draw.random() >= self.weights.combined):
             return (draw.choice(self.mark.words),)
         return self.mark.combination
 

@@ -18,11 +18,11 @@ from toolkit.distillation.quantise import QuantiseTrainer
 from toolkit.distillation.trainer import StageTrainer, word_table_of
 from toolkit.watermark.embedding.mark import Mark
 
-ROW_RATE = 0.15
+ROW_RATE = 0.2
 """Step of a trigger row at the height of the schedule, root mean square, in units of the encoder's threshold."""
 
-COMBINATION_RATE = 0.05
-"""The same for the words of a combination: they are common, and each alone must go on meaning what it meant."""
+COMBINATION_RATE = 0.4
+"""The same for the words of a combination, whose common cause must be told from each of them alone."""
 
 
 class TriggerRows(TrainerCallback):  # type: ignore[misc]
