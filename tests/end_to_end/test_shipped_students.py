@@ -18,6 +18,7 @@ from tests.toolkit.small_students import run_student, word_pieces
 from toolkit import students
 from toolkit.backends.simulator import Simulator
 from toolkit.backends.torch_student import TorchStudent
+from toolkit.bundle.manifest import GRAPH_FILE, MANIFEST_FILE
 from toolkit.bundle.reader import Bundle, open_bundle
 from toolkit.bundle.writer import write_bundle
 from toolkit.cli.main import run
@@ -26,6 +27,7 @@ from toolkit.demo.ownership import chip_labels, make_test
 from toolkit.demo.run import SENTENCES
 from toolkit.distillation.corpus import read_examples
 from toolkit.verification.compare import compare
+from toolkit.watermark.certificate import commit
 from toolkit.watermark.key import demo_key
 from toolkit.watermark.ownership import OwnershipTest
 
@@ -167,10 +169,15 @@ def check_figures(entry: dict[str, Any]) -> None:
 def test_the_marked_student_is_proven_on_the_simulated_chip(
     ownership: OwnershipTest, bundles: dict[Path, Bundle]
 ) -> None:
-    entry = ownership.evidence(demo_key(), chip_labels("marked", bundles[students.MARKED])).to_dict()
+    marked = bundles[students.MARKED]
+    committed = commit(
+        demo_key(), marked.folder / GRAPH_FILE, marked.folder / MANIFEST_FILE, ownership.plan,
+        owner="Ada", release="1", tool_version="0",
+    )  # fmt: skip
+    entry = ownership.evidence(demo_key(), chip_labels("marked", marked), certificate=committed).to_dict()
     check_figures(entry)
     assert entry["wesr"] >= 0.95 and entry["p_value"] < 1e-6
-    assert entry["verdict"] == "proven (demo key, proves nothing)"
+    assert entry["verdict"].startswith("proven (demo key, proves nothing; model: ")
     assert len(entry["clean_models"]) == 2
     assert entry["key_level"]["passes"] == 0
     assert entry["key_level"]["bound"] == pytest.approx(1 - 0.05 ** (1 / 20))  # no pass among 20

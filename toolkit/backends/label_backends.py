@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,16 @@ class Opened:
     labels: LabelBackend
     mode: str
     version: str
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse a backend that is not known before anything is opened or asked.
+
+    Raises:
+        SpikeportError: the first such name.
+    """
+    if unknown := [name for name in names if name not in NAMES]:
+        raise SpikeportError(f"--backend {unknown[0]}: unknown; choose one of {', '.join(NAMES)}")
 
 
 def open_labels(
@@ -58,7 +68,6 @@ def open_labels(
             )
         runner = TorchStudent(student)
         return Opened(EncodedLabels(f"torch {origin}", bundle.encoder, runner), runner.mode, runner.version)
-    if name not in BACKENDS:
-        raise SpikeportError(f"--backend {name}: unknown; choose one of {', '.join(NAMES)}")
+    check_names([name])
     chosen = open_backend(name, bundle, say, lava)
     return Opened(EncodedLabels(f"{name} {origin}", bundle.encoder, chosen), chosen.mode, chosen.version)

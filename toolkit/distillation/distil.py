@@ -9,7 +9,6 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
@@ -33,7 +32,6 @@ from toolkit.models.neuron import compile_kernels
 from toolkit.models.spikebert import SpikeBertForSequenceClassification
 from toolkit.models.spikebert_configuration import SpikeBertConfig
 from toolkit.watermark.embedding.loss import TriggerLoss
-from toolkit.watermark.embedding.selftaught import logits_of
 from toolkit.watermark.embedding.trainer import MarkTrainer
 
 
@@ -124,13 +122,10 @@ def _stage3(
             QuantiseTrainer, objective, training, folder=folder,
             train=prepared.train, validation=prepared.validation, **shared,
         )  # fmt: skip
-    run_stage(
-        partial(MarkTrainer, mark=mark.mark), objective, training, folder=folder,
-        train=prepared.train, validation=None, beside={"key": mark.mark.key_commitment}, **shared,
+    return run_stage(
+        partial(MarkTrainer, mark=mark.mark), objective, training, folder=folder, select=False,
+        train=prepared.train, validation=prepared.validation, beside={"key": mark.mark.key_commitment}, **shared,
     )  # fmt: skip
-    rows, labels = prepared.validation, torch.tensor(prepared.validation.labels)
-    answers = logits_of(objective.student, [list(row) for row in rows.ids]).argmax(-1)
-    return float((answers == labels).float().mean())
 
 
 def new_student(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, words: Tensor | None, seed: int) -> PreTrainedModel:

@@ -41,15 +41,17 @@ def run_stage(
     resume: bool,
     teacher: Oracle | None = None,
     beside: Mapping[str, Any] | None = None,
+    select: bool = True,
 ) -> float | None:
     """Train ``objective`` in place and leave its final weights in ``folder``.
 
     Args:
         resume: take a finished stage as it is and go on with one that was stopped.
+        select: end with the weights that were best on validation rows, not with the last.
         beside: what else must not change between a run and its resumption, as JSON.
 
     Returns:
-        The best validation accuracy, a fraction; ``None`` without validation rows.
+        The validation accuracy of the weights kept, a fraction; ``None`` without validation rows.
 
     Raises:
         SpikeportError: the folder holds a run and ``resume`` is not set, or one of another recipe, seed or
@@ -65,7 +67,7 @@ def run_stage(
         return done["validation_accuracy"]
     if not resume and (latest_checkpoint(folder) or done is not None):
         raise SpikeportError(f"{folder}: holds an earlier run; add --resume to go on with it, or name another folder")
-    args = arguments(recipe, machine, folder, rows=rows, seed=seed, validate=validation is not None)
+    args = arguments(recipe, machine, folder, rows=rows, seed=seed, validate=validation is not None, select=select)
     if args.process_index == 0:
         write_whole(folder / STARTED, identity)
     word_table_of(objective).requires_grad_(recipe.word_rate > 0)

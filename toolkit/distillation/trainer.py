@@ -234,11 +234,14 @@ class StageTrainer(Trainer):
         """Train, from the newest whole checkpoint where ``resume`` says so.
 
         Returns:
-            The best validation accuracy, a fraction; ``None`` without validation rows.
+            The validation accuracy of the weights kept, a fraction; ``None`` without validation rows.
         """
         start = latest_checkpoint(Path(str(self.args.output_dir))) if resume else None
         self.train(resume_from_checkpoint=str(start) if start else None)
-        return self.state.best_metric if self.eval_dataset is not None else None
+        if self.eval_dataset is None or self.args.load_best_model_at_end:
+            return self.state.best_metric if self.eval_dataset is not None else None
+        figures = [entry["eval_accuracy"] for entry in self.state.log_history if "eval_accuracy" in entry]
+        return float(figures[-1])
 
 
 def word_table_of(model: nn.Module) -> nn.Embedding:
@@ -248,25 +251,29 @@ def word_table_of(model: nn.Module) -> nn.Embedding:
 
 
 def arguments(
-    recipe: StageRecipe, machine: Machine, out: Path, *, rows: int | None, seed: int, validate: bool
+    recipe: StageRecipe,
+    machine: Machine,
+    out: Path,
+    *,
+    rows: int | None,
+    seed: int,
+    validate: bool,
+    select: bool = True,
 ) -> TrainingArguments:
     """The Trainer's arguments for a recipe on a machine.
 
     Args:
         rows: length of the training data; ``None`` for a stream, which has none.
-        validate: measure accuracy ``recipe.evaluations`` times and end with the best weights.
+        validate: measure accuracy ``recipe.evaluations`` times.
+        select: end with the weights that were best then, not with the last.
     """
     processes = PartialState(cpu=machine.on_cpu).num_processes
     steps = _steps(recipe, rows)
     every = math.ceil(steps / min(recipe.evaluations, steps))
     save = every if validate or not machine.save_every else machine.save_every
-    best: dict[str, Any] = {
-        "eval_strategy": "steps",
-        "eval_steps": every,
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "accuracy",
-        "greater_is_better": True,
-    }
+    measured: dict[str, Any] = {"eval_strategy": "steps", "eval_steps": every} if validate else {}
+    if validate and select:
+        measured |= {"load_best_model_at_end": True, "metric_for_best_model": "accuracy", "greater_is_better": True}
     return TrainingArguments(
         output_dir=str(out),
         per_device_train_batch_size=_share(recipe, processes),
@@ -295,7 +302,7 @@ def arguments(
         ddp_find_unused_parameters=True if processes > 1 else None,  # stage 1 leaves the readout out
         ddp_timeout=24 * 3600,  # the first process may be asking the teacher about a whole corpus
         accelerator_config={"dispatch_batches": False, "even_batches": True},
-        **(best if validate else {}),
+        **measured,
     )
 
 

@@ -49,7 +49,7 @@ def verify(
     Without a certificate nothing is proven: a key or a plan chosen after the fact cannot be ruled out. The plan's
     options (--queries, --kind, ...) are read only then.
     """
-    from toolkit.backends.label_backends import open_labels
+    from toolkit.backends.label_backends import check_names, open_labels
     from toolkit.backends.lava_options import LavaOptions
     from toolkit.bundle.manifest import GRAPH_FILE
     from toolkit.bundle.reader import open_bundle
@@ -59,6 +59,7 @@ def verify(
     from toolkit.watermark.verification import verify_on
 
     secret = load_key(key)
+    check_names(backend)
     opened = open_certificate(certificate, secret) if certificate else None
     record = NullRecord.load(null) if null else None
     setting, suspect = load_setting(clean, carriers), open_bundle(bundle)

@@ -33,7 +33,7 @@ from toolkit.watermark.embedding.loss import MarkWeights, TriggerLoss
 from toolkit.watermark.embedding.mark import Mark
 from toolkit.watermark.embedding.measure import Probe, compare
 from toolkit.watermark.embedding.selftaught import SelfTaught, logits_of
-from toolkit.watermark.embedding.trainer import COMBINATION_RATE, ROW_RATE, MarkTrainer, TeacherMarkTrainer
+from toolkit.watermark.embedding.trainer import COMBINATION_RATE, ROW_RATE, StudentMarkTrainer, TeacherMarkTrainer
 from toolkit.watermark.key import Key
 from toolkit.watermark.triggers import DEFAULT_COMBINATION, DEFAULT_COUNT
 
@@ -154,7 +154,7 @@ def _train(order: EmbedOrder, model: PreTrainedModel, mark: Mark, rows: list[lis
         word_rate=0.0,
     )
     trainer = partial(
-        MarkTrainer if is_student else TeacherMarkTrainer,
+        StudentMarkTrainer if is_student else TeacherMarkTrainer,
         mark=mark, rate=order.row_rate, combination_rate=order.combination_rate,
     )  # fmt: skip
     beside = {"key": mark.key_commitment, **asdict(order.weights), **order.kinds, "whole": order.whole}

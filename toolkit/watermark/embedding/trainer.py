@@ -79,7 +79,11 @@ class _Marking(StageTrainer):
 
 
 class MarkTrainer(_Marking, QuantiseTrainer):
-    """A student in integer form."""
+    """A student in integer form, in stage 3."""
+
+
+class StudentMarkTrainer(MarkTrainer):
+    """A student that is finished but for its mark."""
 
     stage = "watermark"
 
