@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from toolkit.watermark.key import Key
-    from toolkit.watermark.setting import Setting
+    from toolkit.ownership.setting import Setting
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 KEY = typer.Option(None, help="Key file (default: the published demo key).")
@@ -33,6 +33,6 @@ def load_key(path: Path | None) -> Key:
 def load_setting(clean: list[Path], carriers: Path | None) -> Setting:
     """Clean models and carriers of a command line."""
     from toolkit.demo.run import SENTENCES
-    from toolkit.watermark.setting import read_setting
+    from toolkit.ownership.setting import read_setting
 
     return read_setting(clean, carriers or SENTENCES)

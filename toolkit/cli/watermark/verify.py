@@ -55,8 +55,8 @@ def verify(
     from toolkit.bundle.reader import open_bundle
     from toolkit.watermark.certificate import hash_file, open_certificate
     from toolkit.watermark.null import NullRecord
-    from toolkit.watermark.setting import check_suspect
-    from toolkit.watermark.verification import verify_on
+    from toolkit.ownership.setting import check_suspect
+    from toolkit.ownership.verification import verify_on
 
     secret = load_key(key)
     check_names(backend)
