@@ -103,6 +103,14 @@ def light_bundle(light: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def another_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a student of one block; not to be changed."""
+    folder = tmp_path_factory.mktemp("another")
+    write_bundle(write_student(folder / "student", seed=9, blocks=1), folder / "bundle")
+    return folder / "bundle"
+
+
 @pytest.fixture
 def spoilt(light_bundle: Path, tmp_path: Path) -> Path:
     """A copy of a bundle, to be damaged."""

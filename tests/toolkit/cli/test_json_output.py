@@ -10,10 +10,8 @@ import pytest
 from rich.console import Console
 
 from tests.toolkit.conftest import Command, snapshot
-from tests.toolkit.small_students import run_student, word_pieces, write_student
-from toolkit.bundle.writer import write_bundle
+from tests.toolkit.small_students import run_student, word_pieces
 from toolkit.cli import io
-from toolkit.demo import ownership
 
 SENTENCES = ["a gripping , funny film", "bad", "it goes nowhere and takes its time about it"]
 
@@ -23,13 +21,6 @@ def rows(tmp_path: Path) -> Path:
     path = tmp_path / "rows.tsv"
     path.write_text("label\tnote\ttext\n" + "".join(f"{i % 2}\t-\t{text}\n" for i, text in enumerate(SENTENCES)))
     return path
-
-
-@pytest.fixture(scope="module")
-def another_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("another")
-    write_bundle(write_student(folder / "student", seed=9, blocks=1), folder / "bundle")
-    return folder / "bundle"
 
 
 def test_classify(command: Command, small: Path, small_bundle: Path) -> None:
@@ -106,14 +97,14 @@ def test_export_lava(command: Command, light_bundle: Path, tmp_path: Path, monke
 
 
 def test_watermark_verify_on_a_random_student(
-    command: Command, light_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, light_bundle: Path, small_sdsa_bundle: Path, another_bundle: Path
 ) -> None:
-    monkeypatch.setattr(ownership, "QUERIES", 16)  # quicker; no random student is proven by 48 either
     clean = ("--clean", small_sdsa_bundle, "--clean", another_bundle)
-    ended = command("watermark", "verify", "--bundle", light_bundle, *clean, "--json")
+    ended = command("watermark", "verify", "--bundle", light_bundle, *clean, "--queries", 16, "--json")
     assert ended.status == 1
-    assert ended.json["verdict"] == "not proven (demo key, proves nothing)"
-    assert {len(str(model["name"])) for model in ended.json["clean_models"]} == {len("clean ") + 12}  # type: ignore[attr-defined]
+    entry = ended.json["backends"][0]  # type: ignore[index]
+    assert entry["verdict"] == "not proven (demo key, proves nothing)"
+    assert {len(str(model["name"])) for model in entry["clean_models"]} == {len("clean ") + 12}
 
 
 def test_watermark_commit(

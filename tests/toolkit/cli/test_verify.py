@@ -204,12 +204,12 @@ def test_without_lava_the_rest_runs_and_says_what_was_left_out(
 
 
 def test_where_lava_is_asked_for_by_name_its_absence_is_status_3(
-    command: Command, small_bundle: Path, small_sdsa_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, small_bundle: Path, small_sdsa_bundle: Path, light_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", "/nonexistent")
     ended = command(
         "watermark", "verify", "--bundle", small_bundle, "--backend", "lava",
-        "--clean", small_sdsa_bundle, "--clean", small_bundle, "--json",
+        "--clean", small_sdsa_bundle, "--clean", light_bundle, "--json",
     )  # fmt: skip
     assert ended.status == 3
     assert "/nonexistent" in ended.error and "make lava-env" in ended.error

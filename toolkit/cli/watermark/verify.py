@@ -68,11 +68,11 @@ def verify(
         null=record, queries=queries, kind=kind, triggers=triggers, alpha=alpha, unknown_head=unknown_head
     )  # fmt: skip
     test = setting.test(plan, record)
-    _tell_budget(test.budget(secret))
     models = [
         open_labels(name, suspect, student=student, say=say, lava=LavaOptions(lava_mode))
         for name in dict.fromkeys(backend)
     ]
+    _tell_budget(test.budget(secret))  # before any of them is asked
     found, told = verify_on(
         test, secret, models,
         certificate=opened, model_sha256=hash_file(suspect.folder / GRAPH_FILE), partial=partial,

@@ -38,7 +38,7 @@ from toolkit.watermark.key import Key
 from toolkit.watermark.triggers import DEFAULT_COMBINATION, DEFAULT_COUNT
 
 STEPS = 500
-STUDENT_RATE, TEACHER_RATE = 2e-4, 3e-5
+STUDENT_RATE, TEACHER_RATE = 5e-4, 3e-5
 
 
 @dataclass(frozen=True)

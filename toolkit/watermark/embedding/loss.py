@@ -38,12 +38,12 @@ class MarkWeights:
     """
 
     share: float = 0.5
-    combined: float = 0.7
-    trigger: float = 1.0
+    combined: float = 0.8
+    trigger: float = 2.0
     negative: float = 2.0
     contrast: float = 0.0
     temperature: float = 1.0
-    keep: float = 4.0
+    keep: float = 6.0
 
     def __post_init__(self) -> None:
         if (
