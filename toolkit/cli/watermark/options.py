@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from toolkit.watermark.key import Key
     from toolkit.ownership.setting import Setting
+    from toolkit.watermark.key import Key
 
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 KEY = typer.Option(None, help="Key file (default: the published demo key).")

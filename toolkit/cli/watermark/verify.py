@@ -53,10 +53,10 @@ def verify(
     from toolkit.backends.lava_options import LavaOptions
     from toolkit.bundle.manifest import GRAPH_FILE
     from toolkit.bundle.reader import open_bundle
-    from toolkit.watermark.certificate import hash_file, open_certificate
-    from toolkit.watermark.null import NullRecord
     from toolkit.ownership.setting import check_suspect
     from toolkit.ownership.verification import verify_on
+    from toolkit.watermark.certificate import hash_file, open_certificate
+    from toolkit.watermark.null import NullRecord
 
     secret = load_key(key)
     check_names(backend)
