@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.backends.choose import BACKENDS, open_backend
+from toolkit.backends.command import TIMEOUT, CommandLabels
 from toolkit.backends.labels import EncodedLabels
 from toolkit.backends.lava_options import LavaOptions
 from toolkit.backends.protocol import LabelBackend
 from toolkit.bundle.reader import Bundle
 from toolkit.errors import SpikeportError
 
-TORCH = "torch"
-NAMES = (TORCH, *BACKENDS)
+TORCH, COMMAND = "torch", "command:"
+NAMES = (TORCH, *BACKENDS, f'{COMMAND}"PROGRAM ARGUMENTS"')
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Opened:
     Attributes:
         labels: what answers.
         mode, version: how it runs, as the SDK tells.
+        model_known: whether it is the bundle that runs, and its hash that of the model under test.
     """
 
     labels: LabelBackend
     mode: str
     version: str
+    model_known: bool = True
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -37,7 +40,7 @@ def check_names(names: Sequence[str]) -> None:
     Raises:
         SpikeportError: the first such name.
     """
-    if unknown := [name for name in names if name not in NAMES]:
+    if unknown := [name for name in names if name not in NAMES and not name.startswith(COMMAND)]:
         raise SpikeportError(f"--backend {unknown[0]}: unknown; choose one of {', '.join(NAMES)}")
 
 
@@ -48,13 +51,22 @@ def open_labels(
     student: Path | None = None,
     say: Callable[[str], None] | None = None,
     lava: LavaOptions | None = None,
+    timeout: float = TIMEOUT,
 ) -> Opened:
-    """The backend ``name`` of a bundle, or for ``torch`` the student folder that the bundle was made from.
+    """The backend ``name`` of a bundle; for ``torch`` the student folder it was made from; for ``command:`` a program.
+
+    Args:
+        bundle: what runs; of a program only its label names are used, for the program is a black box.
+        timeout: seconds for one call of a program.
 
     Raises:
         SpikeportError: an unknown name, ``torch`` without a student folder, or another student's.
         MissingComponentError, LavaNotInstalled: the SDK is not installed.
     """
+    check_names([name])
+    if name.startswith(COMMAND):
+        program = CommandLabels(name.removeprefix(COMMAND), bundle.manifest.labels, timeout)
+        return Opened(program, "black box", "not known", model_known=False)
     origin = bundle.manifest.student_sha256[:12]
     if name == TORCH:
         from toolkit.backends.torch_student import TorchStudent
@@ -68,6 +80,5 @@ def open_labels(
             )
         runner = TorchStudent(student)
         return Opened(EncodedLabels(f"torch {origin}", bundle.encoder, runner), runner.mode, runner.version)
-    check_names([name])
     chosen = open_backend(name, bundle, say, lava)
     return Opened(EncodedLabels(f"{name} {origin}", bundle.encoder, chosen), chosen.mode, chosen.version)

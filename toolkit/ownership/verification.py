@@ -34,7 +34,8 @@ def verify_on(
     evidence, entries, answers = [], [], []
     for suspect in suspects:
         start = time.perf_counter()
-        found = test.evidence(key, suspect.labels, certificate=certificate, model_sha256=model_sha256)
+        known = model_sha256 if suspect.model_known else ""
+        found = test.evidence(key, suspect.labels, certificate=certificate, model_sha256=known)
         given = test.answers(key, suspect.labels)
         entry = found.to_dict() | {
             "mode": suspect.mode,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,20 @@ def test_another_tokenizer_is_refused(
     resign(spoilt, "tokenizer.json")
     ended = command("watermark", "verify", "--bundle", spoilt, *clean)
     assert ended.status == 2 and "tokenizer" in ended.error
+
+
+def test_a_program_is_a_black_box(
+    command: Command, certificate: Path, key: Path, null: Path, light_bundle: Path, clean: tuple[object, ...]
+) -> None:
+    arguments = (
+        "watermark", "verify", "--certificate", certificate, "--key", key, "--null", null, "--bundle", light_bundle,
+        *clean, "--json", "--backend",
+    )  # fmt: skip
+    spoken = f"{sys.executable} -c \"import sys; [print('label 1') for _ in sys.stdin]\""
+    ended = command(*arguments, f"command:{spoken}")
+    assert ended.status == 1, ended.err
+    (entry,) = ended.json["backends"]  # type: ignore[misc]
+    assert entry["mode"] == "black box" and entry["model"] != "committed"
+    for program, why in (("sleep 60", "no answer within"), ("echo nonsense", "lines for"), ("/none", "started")):
+        refused = command(*arguments, f"command:{program}", "--timeout", 1)
+        assert refused.status == 2 and why in refused.err.splitlines()[-1] and refused.out == ""

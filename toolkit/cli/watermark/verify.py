@@ -33,9 +33,12 @@ def verify(
     certificate: Path | None = typer.Option(None, help="What was committed before release; its plan is the test."),
     carriers: Path | None = CARRIERS,
     null: Path | None = NULL,
-    backend: list[str] = typer.Option(["simulator"], help="torch, simulator, onnx, snntorch or lava; repeatable."),
+    backend: list[str] = typer.Option(
+        ["simulator"], help='torch, simulator, onnx, snntorch, lava or command:"PROGRAM"; repeatable.'
+    ),
     student: Path | None = typer.Option(None, help="Student folder, for torch."),
     lava_mode: str = LAVA_MODE,
+    timeout: float = typer.Option(600.0, help="Seconds that one call of a program may take."),
     queries: int = QUERIES,
     kind: str = KIND,
     triggers: int | None = TRIGGERS,
@@ -69,7 +72,7 @@ def verify(
     )  # fmt: skip
     test = setting.test(plan, record)
     models = [
-        open_labels(name, suspect, student=student, say=say, lava=LavaOptions(lava_mode))
+        open_labels(name, suspect, student=student, say=say, lava=LavaOptions(lava_mode), timeout=timeout)
         for name in dict.fromkeys(backend)
     ]
     _tell_budget(test.budget(secret))  # before any of them is asked
