@@ -57,8 +57,14 @@ class Setting:
         """The test that a plan describes on these models.
 
         Raises:
-            SpikeportError: carriers, models or null record are not those that the plan registered.
+            SpikeportError: carriers, models or null record are not those that the plan registered, or the record
+                was measured on other graphs than these, whatever they are called.
         """
+        if null is not None and null.clean != self.hashes:
+            raise SpikeportError(
+                f"null record: {null.sha256:.12}... was measured on other clean models than these; give those bundles, "
+                "or measure it on these with `watermark null`"
+            )
         return OwnershipTest(plan, self.vocabulary, list(self.carriers), self.clean, null=null)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,15 @@ def test_a_null_record_of_another_plan_is_refused(
 ) -> None:
     ended = command("watermark", "verify", "--bundle", light_bundle, *clean, "--null", null, "--queries", 9)
     assert ended.status == 2 and "queries" in ended.error
+
+
+def test_a_null_record_of_other_graphs_under_the_same_names_is_refused(
+    command: Command, null: Path, light_bundle: Path, clean: tuple[object, ...]
+) -> None:
+    record = NullRecord.load(null)
+    replace(record, clean=dict.fromkeys(record.clean, "ab" * 32)).save(null)  # its digest is right
+    ended = command("watermark", "verify", "--bundle", light_bundle, *clean, "--null", null, "--queries", 8)
+    assert ended.status == 2 and "other clean models" in ended.error
 
 
 def test_a_null_record_is_not_written_over_unasked(command: Command, null: Path, clean: tuple[object, ...]) -> None:
