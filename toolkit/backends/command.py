@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -23,6 +24,9 @@ TIMEOUT = 600.0
 
 MAX_ANSWER_BYTES = 1 << 24
 """Labels of thousands of sentences are some kilobytes; what writes more does not write labels."""
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at how much a program has written."""
 
 SHOWN = 60
 
@@ -59,7 +63,7 @@ class CommandLabels:
             SpikeportError: a text holds a line break, or the program cannot be started, fails, takes too long or
                 answers anything but one label a text.
         """
-        broken = next((text for text in texts if len(text.splitlines()) > 1), None)
+        broken = next((text for text in texts if text.splitlines() not in ([], [text])), None)
         if broken is not None:
             raise SpikeportError(
                 f"{self.name}: text {broken!r:.{SHOWN}} holds a line break, which shifts the answers; join its lines"
@@ -99,20 +103,32 @@ class CommandLabels:
             reason = getattr(error, "strerror", None) or error
             raise SpikeportError(f"{self.name}: cannot be started ({reason}); give a program that runs") from None
         try:
-            return process.wait(self._timeout)
-        except subprocess.TimeoutExpired:
-            raise SpikeportError(
-                f"{self.name}: no answer within {self._timeout:g} s; raise --timeout, or run it by hand"
-            ) from None
+            return self._wait(process, told)
         finally:
             _kill_group(process)
 
-    def _read(self, told: IO[bytes]) -> str:
-        size = told.seek(0, os.SEEK_END)
+    def _wait(self, process: subprocess.Popen[bytes], told: IO[bytes]) -> int:
+        """Exit status; looks now and then whether the answers have outgrown what labels can be."""
+        end = time.monotonic() + self._timeout
+        while True:
+            self._check_size(told)
+            try:
+                return process.wait(max(min(LOOK_EVERY, end - time.monotonic()), 0.0))
+            except subprocess.TimeoutExpired:
+                if time.monotonic() >= end:
+                    raise SpikeportError(
+                        f"{self.name}: no answer within {self._timeout:g} s; raise --timeout, or run it by hand"
+                    ) from None
+
+    def _check_size(self, told: IO[bytes]) -> None:
+        size = os.fstat(told.fileno()).st_size
         if size > MAX_ANSWER_BYTES:
             raise SpikeportError(
                 f"{self.name}: {size} bytes of answers, at most {MAX_ANSWER_BYTES} are read; it must write labels only"
             )
+
+    def _read(self, told: IO[bytes]) -> str:
+        self._check_size(told)
         told.seek(0)
         try:
             return told.read().decode("utf-8")

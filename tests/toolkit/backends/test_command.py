@@ -101,5 +101,13 @@ def test_what_cannot_be_started_or_asked_is_refused(tmp_path: Path) -> None:
             CommandLabels(command, LABELS)
     with pytest.raises(SpikeportError, match="time limit"):
         CommandLabels("true", LABELS, timeout=0)
-    with pytest.raises(SpikeportError, match="line break"):
-        CommandLabels("true", LABELS).labels(["one\ntwo"])
+    for text in ("one\ntwo", "one\n", "one\r", "\n"):
+        with pytest.raises(SpikeportError, match="line break"):
+            CommandLabels("true", LABELS).labels([text])
+
+
+def test_a_program_that_never_stops_writing_is_stopped_early() -> None:
+    start = time.monotonic()
+    with pytest.raises(SpikeportError, match="bytes of answers"):
+        CommandLabels("yes", LABELS, timeout=60).labels(["a"])
+    assert time.monotonic() - start < 30
