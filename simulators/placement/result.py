@@ -244,17 +244,24 @@ class Change:
 
 
 def _runs(plan: Plan) -> tuple[CoreRun, ...]:
-    slices, splits = plan.slices, plan.splits
-    held: dict[int, list[tuple[int, int, int]]] = {}
-    columns = (slices.core, slices.layer, slices.tokens, slices.channels)
-    for core, layer, tokens, channels in zip(*(column.tolist() for column in columns), strict=True):
-        held.setdefault(core, []).append((layer, tokens, channels))
+    splits = plan.splits
     shares: dict[tuple[int, int, int], dict[str, float]] = {}
     runs = []
-    for parts, count in Counter(tuple(sorted(on)) for on in held.values()).items():
+    for parts, count in _held(plan.slices).items():
         for part in parts:
             if part not in shares:
                 shares[part] = sized(splits[part[0]], part[1], part[2], plan.chip).shares(plan.chip.caps)
         use = {name: sum(shares[part][name] for part in parts) for name in plan.chip.caps}
         runs.append(CoreRun(count, tuple((splits[i].shape.name, t, c) for i, t, c in parts), use))
     return tuple(runs)
+
+
+def _held(slices: Slices) -> Counter[tuple[tuple[int, int, int], ...]]:
+    """Cores by what they hold, in the order of their first: (layer, tokens, channels) of each part."""
+    parts = list(zip(slices.layer.tolist(), slices.tokens.tolist(), slices.channels.tolist(), strict=True))
+    if slices.cores == len(parts):  # each has a core of its own
+        return Counter((part,) for part in parts)
+    held: dict[int, list[tuple[int, int, int]]] = {}
+    for core, part in zip(slices.core.tolist(), parts, strict=True):
+        held.setdefault(core, []).append(part)
+    return Counter(tuple(sorted(on)) for on in held.values())

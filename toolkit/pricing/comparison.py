@@ -15,9 +15,10 @@ from rich.text import Text
 
 from toolkit.errors import SpikeportError
 from toolkit.pricing.schema import EnergyRecord
+from toolkit.pricing.tables import device_row
 from toolkit.reporting.schema import Energy, Interval
 from toolkit.reporting.summary import GROUP_TITLES, Group, group_of
-from toolkit.reporting.units import clean, compact, count, percent
+from toolkit.reporting.units import NO_FIGURE, clean, compact, count, percent
 
 SCHEMA: Literal["spikeport.comparison/1"] = "spikeport.comparison/1"
 SIDES = ("low", "nominal", "high")
@@ -71,9 +72,12 @@ def print_comparison(comparison: dict[str, Any], console: Console) -> None:
         console.print(Text(clean(_line(model))), soft_wrap=True)
     words = "ESTIMATED: everything in joules, per inference. No figure was measured on a chip."
     console.print(Text(f"{words} (x n): nominal over the first model's."), soft_wrap=True)
-    for group, title in GROUP_TITLES.items():
+    for group in GROUP_TITLES:
         if rows := [row for row in comparison["rows"] if row["group"] == group]:
-            console.print(_table(title, comparison["models"], rows))
+            table, without = _table(group, comparison["models"], rows)
+            console.print(table)
+            if without:
+                console.print(Text(without), soft_wrap=True)
 
 
 def _same_assumptions(records: Sequence[EnergyRecord]) -> None:
@@ -121,13 +125,29 @@ def _line(model: dict[str, Any]) -> str:
     return f"  {model['model']}: {count(run['sentences'])} sentences, {count(run['spikes'])} spikes{known}"
 
 
-def _table(title: str, models: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Table:
+def _table(group: Group, models: list[dict[str, Any]], rows: list[dict[str, Any]]) -> tuple[Table, str]:
+    """The table, and a line on the profiles that have no figure for any model; empty where all have."""
+    known = [row for row in rows if any(cell and compact(cell["joules"], "J") != NO_FIGURE for cell in row["models"])]
+    title = Text(GROUP_TITLES[group])
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("Profile", *(clean(model["model"]) for model in models)):
         table.add_column(Text(name), overflow="fold")
+    for name, lines in _lines(group, known).items():
+        table.add_row(Text(clean(name)), *(Text("\n".join(column)) for column in zip(*lines, strict=True)))
+    shown = {row["profile"].partition(": ")[0] for row in known}
+    names = dict.fromkeys(row["profile"].partition(": ")[0] for row in rows)
+    without = [clean(name) for name in names if name not in shown]
+    return table, f"No figure for any model: {', '.join(without)}" if without else ""
+
+
+def _lines(group: Group, rows: list[dict[str, Any]]) -> dict[str, list[list[str]]]:
+    """By row of the table its lines, a cell for each model: one line, or of a device one for each precision."""
+    found: dict[str, list[list[str]]] = {}
     for row in rows:
-        table.add_row(Text(clean(row["profile"])), *(Text(_shown(cell)) for cell in row["models"]))
-    return table
+        name, precision = device_row(row["profile"]) if group == "device" else (row["profile"], "")
+        cells = [f"{precision} {_shown(cell)}".strip() for cell in row["models"]]
+        found.setdefault(name, []).append(cells)
+    return found
 
 
 def _shown(cell: dict[str, Any] | None) -> str:

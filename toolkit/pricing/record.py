@@ -51,17 +51,19 @@ def record_of(
 def _curve(curve: Curve, met: Sequence[Crossover]) -> dict[str, object]:
     """For a plot: the curve and some of the dense networks that it is held against."""
     baselines = [
-        {"profile": one.against, "joules": one.baseline.to_dict(), "rate": one.rate.to_dict()} for one in _drawn(met)
+        {"profile": one.against, "joules": one.baseline.to_dict(), "rate": one.rate.to_dict()} for one in drawn(met)
     ]
     return {"profile": met[0].chip if met else "", **curve.to_dict(), "baselines": baselines}
 
 
-def _drawn(met: Sequence[Crossover]) -> list[Crossover]:
-    """Of each device the lowest precision, devices known on both sides first; and the last two, which are of 45 nm.
+def drawn(met: Sequence[Crossover]) -> list[Crossover]:
+    """Of each device the lowest precision in the first batch named, devices known on both sides first; and the last
+    two, which are of 45 nm.
 
     A device that is known from below only gives no crossing with a chip that is known from below only.
     """
-    of_device = {one.against.partition(":")[0]: one for one in met[:-2]}
+    first_batch = {one.against.partition(", batch ")[0]: one for one in reversed(met[:-2])}
+    of_device = {name.partition(":")[0]: one for name, one in reversed(first_batch.items())}
     ordered = sorted(of_device.values(), key=lambda one: not one.baseline.complete)
     return [*ordered[: MOST_BASELINES - 2], *met[-2:]]
 

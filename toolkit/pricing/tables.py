@@ -76,15 +76,16 @@ def _devices(entries: Sequence[Energy]) -> list[list[str]]:
     """A row for each device and network, a cell for each precision: energy, and latency below where it is known."""
     cells: dict[str, dict[str, Energy]] = {}
     for entry in entries:
-        precision = next((p for p in PRECISIONS if f", {p}" in entry["profile"]), PRECISIONS[0])
-        cells.setdefault(_network(entry["profile"], precision), {})[precision] = entry
+        network, precision = device_row(entry["profile"])
+        cells.setdefault(network, {})[precision] = entry
     return [[name, *(_cell(row.get(p)) for p in PRECISIONS), _grades(row)] for name, row in cells.items()]
 
 
-def _network(profile: str, precision: str) -> str:
-    """``h200: teacher`` of ``h200: teacher (NAME's shape), FP32, dense``."""
+def device_row(profile: str) -> tuple[str, str]:
+    """``h200: teacher`` and ``FP32`` of ``h200: teacher (NAME's shape), FP32, dense``."""
+    precision = next((p for p in PRECISIONS if f", {p}" in profile), PRECISIONS[0])
     short = re.sub(r" \([^)]*\)", "", profile.replace(f", {precision}", "")).replace(", dense", "")
-    return short.replace("dense ANN of the student's shape", "student as ANN")
+    return short.replace("dense ANN of the student's shape", "student as ANN"), precision
 
 
 def _cell(entry: Energy | None) -> str:

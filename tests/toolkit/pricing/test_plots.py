@@ -166,6 +166,20 @@ def test_labels_of_crowded_points_do_not_overlap() -> None:
     assert not any(overlap(one, other) for one, other in itertools.combinations(boxes, 2))
 
 
+def test_a_label_at_the_border_stays_inside_the_axes() -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure(figsize=(6, 4), dpi=72).subplots()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    place_labels(axes, [(1.0, 1.0), (0.0, 0.0)], ["36, 38, 40", "1-9"])
+    room = axes.get_window_extent()
+    for text in axes.texts:
+        x, y = axes.transData.transform(text.xy) + text.xyann
+        assert room.x0 <= x <= x + 0.5 * FONT * len(text.get_text()) <= room.x1
+        assert room.y0 <= y <= y + 0.7 * FONT <= room.y1
+
+
 def test_files_are_written_in_both_formats_and_need_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     record: Any = {"energy": [entry("a", (1.0, 2.0, 3.0), (1.0, 1.0, 1.0))], "rate_curves": []}
     files = plots.plot_files(record)
