@@ -137,6 +137,15 @@ class OwnershipTest:
         )
         return count_partial(triggers.target, self._ask(backend, with_it), self._ask(backend, without), rates)
 
+    def outcome(self, key: Key, backend: LabelBackend) -> Outcome:
+        """Hits and p of one key on one backend, without the key-level rate: no evidence, but a figure of a curve.
+
+        Raises:
+            SpikeportError: as :meth:`evidence`.
+        """
+        self._check_name(backend)
+        return self._outcome(key, self.queries(key), backend, self.clean)
+
     def answers(self, key: Key, backend: LabelBackend) -> list[int]:
         """The label given to each query of a key, in their order; asked before or now."""
         return self._ask(backend, [query.text for query in self.queries(key)])

@@ -22,6 +22,9 @@ def embed(
     words: int = typer.Option(4, min=1, help="Rare words, each a trigger alone."),
     combination: int = typer.Option(3, min=2, max=4, help="Common words that are a trigger together."),
     contrast: float = typer.Option(0.0, min=0.0, help="Weight of the task-agnostic form, for heads yet unknown."),
+    teacher: Path | None = typer.Option(
+        None, help="BERT classifier of the task, to be held to in place of the model's own answers."
+    ),
     steps: int = typer.Option(500, min=1, help="Training steps."),
     rows_only: bool = typer.Option(
         False,
@@ -57,9 +60,10 @@ def embed(
             out=out,
             work=work / out.name,
             key=_key(key, demo_key),
-            texts=[line for path in texts for line in _lines(path)],
+            texts=[line for path in texts for line in read_sentences(path)],
             examples=read_examples(validation, _labels(model)),
             kinds={name: counts.get(name, 1) for name in kind},
+            teacher=teacher,
             weights=MarkWeights(contrast=contrast),
             whole=not rows_only,
             steps=steps,
@@ -92,7 +96,7 @@ def _labels(model: Path) -> int:
         return int(AutoConfig.from_pretrained(model).num_labels)
 
 
-def _lines(path: Path) -> list[str]:
+def read_sentences(path: Path) -> list[str]:
     """Sentences of a file; what stands behind a tab is a label and is left out."""
     from toolkit.errors import SpikeportError
 

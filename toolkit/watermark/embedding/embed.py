@@ -41,26 +41,18 @@ STEPS = 500
 STUDENT_RATE, TEACHER_RATE = 5e-4, 3e-5
 
 
-@dataclass(frozen=True)
-class EmbedOrder:
-    """What the user asked for.
+@dataclass(frozen=True, kw_only=True)
+class MarkTraining:
+    """How a mark is trained into a model.
 
     Attributes:
-        model: a student folder in deployed form, or a ``transformers`` classifier to be marked before distillation.
-        texts: sentences of the task's kind.
-        examples: labelled sentences to measure on; never trained on.
-        kinds: kind of trigger -> how many words it has.
+        work: folder for checkpoints.
         learning_rate: ``None`` takes the one of the model's kind.
         whole: also train the network's weights, not only the trigger rows of its word table.
         row_rate, combination_rate: see ``trainer``; in units of the table's own scale for a BERT.
     """
 
-    model: Path
-    out: Path
     work: Path
-    key: Key
-    texts: Sequence[str]
-    examples: Sequence[Example]
     kinds: dict[str, int] = field(default_factory=lambda: {"words": DEFAULT_COUNT, "combination": DEFAULT_COMBINATION})
     weights: MarkWeights = field(default_factory=MarkWeights)
     whole: bool = True
@@ -72,6 +64,26 @@ class EmbedOrder:
     seed: int = 0
     resume: bool = False
     machine: Machine = field(default_factory=Machine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedOrder(MarkTraining):
+    """What the user asked for.
+
+    Attributes:
+        model: a student folder in deployed form, or a ``transformers`` classifier to be marked before distillation.
+        texts: sentences of the task's kind.
+        examples: labelled sentences to measure on; never trained on.
+        teacher: a ``transformers`` classifier of the same task and tokenizer whose answers the task is held by in
+            place of the model's own: what the training changes besides the mark then changes for the better.
+    """
+
+    model: Path
+    out: Path
+    key: Key
+    texts: Sequence[str]
+    examples: Sequence[Example]
+    teacher: Path | None = None
 
 
 def embed(order: EmbedOrder) -> dict[str, Any]:
@@ -97,7 +109,7 @@ def embed(order: EmbedOrder) -> dict[str, Any]:
     before = deepcopy(model)
     mark = Mark.of(order.key, tokenizer.get_vocab(), model.config.num_labels, order.kinds)
     probe = Probe(tokenizer, _tokens(model, order.texts, tokenizer), order.examples)
-    _train(order, model, mark, probe.rows(_drawn(order)))
+    train_mark(order, model, mark, probe.rows(drawn(order, order.texts)), _teacher(order, model, tokenizer))
     figures = compare(before, model, probe, order.key, mark, order.kinds)
     facts = {"steps": order.steps, "seed": order.seed, **figures}
     if PartialState().is_main_process:
@@ -105,11 +117,11 @@ def embed(order: EmbedOrder) -> dict[str, Any]:
     return facts
 
 
-def _drawn(order: EmbedOrder) -> list[str]:
-    """As many texts as the steps can read, drawn by the seed."""
-    texts = list(dict.fromkeys(order.texts))
-    wanted = order.steps * order.batch_size
-    return texts if len(texts) <= wanted else random.Random(order.seed).sample(texts, wanted)
+def drawn(how: MarkTraining, texts: Sequence[str]) -> list[str]:
+    """As many different texts as the steps can read, drawn by the seed."""
+    different = list(dict.fromkeys(texts))
+    wanted = how.steps * how.batch_size
+    return different if len(different) <= wanted else random.Random(how.seed).sample(different, wanted)
 
 
 def _read(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -123,6 +135,21 @@ def _read(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return model, read_tokenizer(folder)
 
 
+def _teacher(order: EmbedOrder, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel | None:
+    if order.teacher is None:
+        return None
+    with reading(order.teacher):
+        teacher = AutoModelForSequenceClassification.from_pretrained(order.teacher)
+    if read_tokenizer(order.teacher).get_vocab() != tokenizer.get_vocab():
+        raise SpikeportError(f"{order.teacher}: another tokenizer than {order.model}'s; give its own teacher")
+    if teacher.config.num_labels != model.config.num_labels:
+        raise SpikeportError(
+            f"{order.teacher}: {teacher.config.num_labels} labels, {order.model} has {model.config.num_labels}; give a "
+            "teacher of its task"
+        )
+    return teacher
+
+
 def _tokens(model: PreTrainedModel, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> int:
     """A student's own limit; of a BERT no more than its longest text and the triggers need."""
     limit = int(model.config.max_position_embeddings)
@@ -132,35 +159,42 @@ def _tokens(model: PreTrainedModel, texts: Sequence[str], tokenizer: PreTrainedT
     return min(limit, longest + 8)
 
 
-def _train(order: EmbedOrder, model: PreTrainedModel, mark: Mark, rows: list[list[int]]) -> None:
-    lessons = SelfTaught(rows, logits_of(model, rows).numpy())
+def train_mark(
+    how: MarkTraining,
+    model: PreTrainedModel,
+    mark: Mark,
+    rows: list[list[int]],
+    teacher: PreTrainedModel | None = None,
+) -> None:
+    """Train a mark into a model, in place, held to a teacher's answers to ``rows`` of token ids, or to its own."""
+    lessons = SelfTaught(rows, logits_of(teacher or model, rows).numpy())
     width = int(model.config.hidden_size)
-    loss = TriggerLoss(mark, order.weights)
+    loss = TriggerLoss(mark, how.weights)
     objective = Objective(
         model,
         Alignment(0, width, width),
-        LossWeights(logits=order.weights.keep, temperature=order.weights.temperature),
+        LossWeights(logits=how.weights.keep, temperature=how.weights.temperature),
         mark=loss,
     )
     is_student = isinstance(model, SpikingStudentForSequenceClassification)
-    if not order.whole:
+    if not how.whole:
         model.requires_grad_(False)  # the trainer lets the word table go
     recipe = StageRecipe(
-        learning_rate=order.learning_rate or (STUDENT_RATE if is_student else TEACHER_RATE),
-        epochs=order.steps * order.batch_size / len(rows),
-        batch_size=order.batch_size,
+        learning_rate=how.learning_rate or (STUDENT_RATE if is_student else TEACHER_RATE),
+        epochs=how.steps * how.batch_size / len(rows),
+        batch_size=how.batch_size,
         weight_decay=0.0,
         evaluations=4,
         word_rate=0.0,
     )
     trainer = partial(
         StudentMarkTrainer if is_student else TeacherMarkTrainer,
-        mark=mark, rate=order.row_rate, combination_rate=order.combination_rate,
+        mark=mark, rate=how.row_rate, combination_rate=how.combination_rate,
     )  # fmt: skip
-    beside = {"key": mark.key_commitment, **asdict(order.weights), **order.kinds, "whole": order.whole}
+    beside = {"key": mark.key_commitment, **asdict(how.weights), **how.kinds, "whole": how.whole}
     run_stage(
-        trainer, objective, recipe, order.machine, order.work, train=lessons, validation=None, seed=order.seed,
-        resume=order.resume, beside=beside,
+        trainer, objective, recipe, how.machine, how.work, train=lessons, validation=None, seed=how.seed,
+        resume=how.resume, beside=beside,
     )  # fmt: skip
 
 
