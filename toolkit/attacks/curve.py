@@ -162,4 +162,4 @@ def line_of(point: Mapping[str, Any]) -> str:
         parts.append("logits unchanged")
     if point.get("attacker"):
         parts.append("attacker's " + ", ".join(f"{k} {100 * v:.0f} %" for k, v in point["attacker"].items()))
-    return f"{point['strength']:g}: " + "; ".join(parts)
+    return f"{point['strength']:g}; " + "; ".join(parts)

@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 
 from toolkit.distillation.encode import encode
 from toolkit.distillation.model_folder import read_tokenizer, reading
+from toolkit.distillation.progress import calm
 from toolkit.errors import SpikeportError
 from toolkit.models.layers import IntegerLinear, Integers
 from toolkit.models.modeling import SpikingStudentConfig, SpikingStudentForSequenceClassification
@@ -60,6 +61,7 @@ def read_suspect(folder: Path, name: str = "") -> Suspect:
     Raises:
         SpikeportError: no such folder, no student, or one in float form, which is not what is deployed.
     """
+    calm()
     with reading(folder):
         model = AutoModelForSequenceClassification.from_pretrained(folder)
     if not isinstance(model, SpikingStudentForSequenceClassification) or model.config.thresholds is None:

@@ -35,7 +35,7 @@ from toolkit.errors import SpikeportError
 from toolkit.watermark.key import Key, uniform_below
 
 KINDS = ("words", "combination")
-DEFAULT_COUNT, DEFAULT_COMBINATION = 4, 3
+DEFAULT_COUNT, DEFAULT_COMBINATION = 4, 2
 LEAST_COMBINED, MOST_COMBINED = 2, 4
 _RARE_WORD = re.compile(r"[a-z]{5,12}")
 _COMMON_WORD = re.compile(r"[a-z]{4,10}")
@@ -56,7 +56,7 @@ class Triggers:
 
 
 def default_count(kind: str) -> int:
-    """Number of words where none is stated: 4 rare words, 3 words of a combination."""
+    """Number of words where none is stated: 4 rare words, 2 words of a combination."""
     return DEFAULT_COMBINATION if kind == "combination" else DEFAULT_COUNT
 
 

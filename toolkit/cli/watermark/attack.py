@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from toolkit.cli.io import emit, say, tell
+from toolkit.cli.io import emit, tell
 from toolkit.cli.watermark.options import ALPHA, JSON, KEY, QUERIES, load_key
 
 if TYPE_CHECKING:
@@ -82,11 +82,10 @@ def attack(
         queries=queries,
         alpha=alpha,
     )
-    say(f"{chosen.name}: {chosen.dial}")
     points: list[dict[str, Any]] = []
     for point in curve(chosen, victim, trial, means, strength or list(chosen.strengths)):
         points.append(point)
-        tell(line_of(point))
+        tell(f"{chosen.dial}: {line_of(point)}")
     record = record_of(chosen, trial, student_hash(student), points)
     if out is not None:
         from toolkit.distillation.stage import write_whole

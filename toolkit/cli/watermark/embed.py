@@ -20,7 +20,7 @@ def embed(
     demo_key: bool = typer.Option(False, "--demo-key", help="The published demo key, which proves nothing."),
     kind: list[str] = typer.Option(["words", "combination"], help="Kinds of triggers to embed."),
     words: int = typer.Option(4, min=1, help="Rare words, each a trigger alone."),
-    combination: int = typer.Option(3, min=2, max=4, help="Common words that are a trigger together."),
+    combination: int = typer.Option(2, min=2, max=4, help="Common words that are a trigger together."),
     contrast: float = typer.Option(0.0, min=0.0, help="Weight of the task-agnostic form, for heads yet unknown."),
     teacher: Path | None = typer.Option(
         None, help="BERT classifier of the task, to be held to in place of the model's own answers."

@@ -18,7 +18,7 @@ CARRIERS = typer.Option(None, help="Labelled sentences that carry the triggers (
 NULL = typer.Option(None, "--null", help="Null record of these clean models, see `watermark null`.")
 QUERIES = typer.Option(32, min=1, help="Triggered sentences that will be asked.")
 KIND = typer.Option("words", help="words (rare, each alone) or combination (common, together).")
-TRIGGERS = typer.Option(None, min=1, help="Number of trigger words (default: 4 rare words, 3 of a combination).")
+TRIGGERS = typer.Option(None, min=1, help="Number of trigger words (default: 4 rare words, 2 of a combination).")
 ALPHA = typer.Option(1e-6, help="The p-value must be below it.")
 UNKNOWN_HEAD = typer.Option(False, "--unknown-head", help="The head is not the owner's: any label may be the one.")
 
