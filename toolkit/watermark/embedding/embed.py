@@ -29,6 +29,7 @@ from toolkit.errors import SpikeportError
 from toolkit.models.modeling import SpikingStudentForSequenceClassification
 from toolkit.models.neuron import compile_kernels
 from toolkit.models.storage import check_new, load_facts, save_student, student_hash
+from toolkit.watermark.embedding.channels import free_channels, train_only
 from toolkit.watermark.embedding.loss import MarkWeights, TriggerLoss
 from toolkit.watermark.embedding.mark import Mark
 from toolkit.watermark.embedding.measure import Probe, compare
@@ -39,6 +40,7 @@ from toolkit.watermark.triggers import DEFAULT_COMBINATION, DEFAULT_COUNT
 
 STEPS = 500
 STUDENT_RATE, TEACHER_RATE = 5e-4, 3e-5
+CHANNELS, CHANNEL_RATE = 12, 3e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ class MarkTraining:
         work: folder for checkpoints.
         learning_rate: ``None`` takes the one of the model's kind.
         whole: also train the network's weights, not only the trigger rows of its word table.
+        channels: of a student, attention channels of each block that are trained; 0 trains the whole network.
         row_rate, combination_rate: see ``trainer``; in units of the table's own scale for a BERT.
     """
 
@@ -56,6 +59,7 @@ class MarkTraining:
     kinds: dict[str, int] = field(default_factory=lambda: {"words": DEFAULT_COUNT, "combination": DEFAULT_COMBINATION})
     weights: MarkWeights = field(default_factory=MarkWeights)
     whole: bool = True
+    channels: int = CHANNELS
     steps: int = STEPS
     batch_size: int = 32
     learning_rate: float | None = None
@@ -177,10 +181,14 @@ def train_mark(
         mark=loss,
     )
     is_student = isinstance(model, SpikingStudentForSequenceClassification)
+    handles: list[Any] = []
+    some = isinstance(model, SpikingStudentForSequenceClassification) and how.channels > 0
     if not how.whole:
         model.requires_grad_(False)  # the trainer lets the word table go
+    elif some:
+        handles = train_only(model, free_channels(model, rows, how.channels))
     recipe = StageRecipe(
-        learning_rate=how.learning_rate or (STUDENT_RATE if is_student else TEACHER_RATE),
+        learning_rate=how.learning_rate or (CHANNEL_RATE if some else STUDENT_RATE if is_student else TEACHER_RATE),
         epochs=how.steps * how.batch_size / len(rows),
         batch_size=how.batch_size,
         weight_decay=0.0,
@@ -191,11 +199,20 @@ def train_mark(
         StudentMarkTrainer if is_student else TeacherMarkTrainer,
         mark=mark, rate=how.row_rate, combination_rate=how.combination_rate,
     )  # fmt: skip
-    beside = {"key": mark.key_commitment, **asdict(how.weights), **how.kinds, "whole": how.whole}
+    beside = {
+        "key": mark.key_commitment,
+        **asdict(how.weights),
+        **how.kinds,
+        "whole": how.whole,
+        "channels": how.channels,
+    }
     run_stage(
         trainer, objective, recipe, how.machine, how.work, train=lessons, validation=None, seed=how.seed,
         resume=how.resume, beside=beside,
     )  # fmt: skip
+    for handle in handles:
+        handle.remove()
+    model.requires_grad_(True)
 
 
 def _write(
