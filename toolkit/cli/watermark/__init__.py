@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from toolkit.cli.watermark import attack, commit, embed, keygen, null, open_verb, verify
+from toolkit.cli.watermark import attack, commit, embed, keygen, null, open_verb, report, verify
 
 
 def register(app: typer.Typer) -> None:
@@ -17,4 +17,5 @@ def register(app: typer.Typer) -> None:
     watermark.command(name="open")(open_verb.open_)
     watermark.command()(verify.verify)
     watermark.command()(attack.attack)
+    watermark.command()(report.report)
     app.add_typer(watermark, name="watermark")

@@ -1,0 +1,1 @@
+"""One page on one ownership test, for a lawyer and an engineer."""
