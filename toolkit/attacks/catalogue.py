@@ -76,7 +76,7 @@ def _overwrite(victim: Suspect, steps: float, means: Means) -> Suspect:
     folder = means.how.work / f"{victim.name.replace(' ', '-')}-overwrite-{steps:g}-{means.how.seed}"
     how = MarkTraining(work=folder, steps=int(steps), seed=means.how.seed, machine=means.how.machine, resume=True)
     mark = Mark.of(means.key, victim.tokenizer.get_vocab(), student.config.num_labels, how.kinds)
-    rows = encode(victim.tokenizer, drawn(how, means.texts), victim.tokens)["input_ids"]
+    rows = encode(victim.tokenizer, drawn(how, student, means.texts), victim.tokens)["input_ids"]
     train_mark(how, student, mark, rows)
     return Suspect(f"{victim.name}, overwritten {steps:g} steps", student.eval(), victim.tokenizer, victim.rewrite)
 

@@ -104,7 +104,7 @@ def order(model: Path, out: Path, **changes: object) -> EmbedOrder:
     values = {
         "model": model, "out": out, "work": out.with_name("work"), "key": KEY, "texts": texts,
         "examples": examples, "steps": 200, "batch_size": 32, "machine": MACHINE, "learning_rate": 1e-3,
-        "combination_rate": 0.3, "kinds": {"words": 4, "combination": 2}, "whole": True,
+        "combination_rate": 0.3, "kinds": {"words": 4, "combination": 2}, "extent": "whole",
     }  # fmt: skip
     return EmbedOrder(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -161,7 +161,7 @@ def test_the_key_leaves_no_trace_on_disk(student: Path, marked: tuple[Path, dict
 
 
 def test_without_the_network_nothing_but_the_rows_changes(student: Path, tmp_path: Path) -> None:
-    facts = embed(order(student, tmp_path / "a", work=tmp_path / "work", steps=6, whole=False))
+    facts = embed(order(student, tmp_path / "a", work=tmp_path / "work", steps=6, extent="rows"))
     before, after = (load_file(folder / "student.safetensors") for folder in (student, tmp_path / "a"))
     assert facts["steps"] == 6
     changed = [name for name in before if not torch.equal(before[name], after[name])]

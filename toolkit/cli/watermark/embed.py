@@ -25,12 +25,11 @@ def embed(
     teacher: Path | None = typer.Option(
         None, help="BERT classifier of the task, to be held to in place of the model's own answers."
     ),
-    steps: int = typer.Option(500, min=1, help="Training steps."),
-    rows_only: bool = typer.Option(
-        False,
-        "--rows-only",
-        help="Move nothing but the triggers' rows of the word table.",
+    extent: str | None = typer.Option(
+        None, help="What is trained: rows (the triggers' rows), channels (and a few attention channels; sdsa), whole."
     ),
+    channels: int = typer.Option(24, min=1, help="Attention channels of each block, of that extent."),
+    steps: int | None = typer.Option(None, min=1, help="Training steps (default: what suits the extent)."),
     seed: int = typer.Option(0, min=0, help="Random seed."),
     work: Path = typer.Option(Path("runs/watermark"), help="Folder for checkpoints."),
     resume: bool = typer.Option(False, "--resume", help="Go on with what the work folder holds."),
@@ -49,7 +48,6 @@ def embed(
     from toolkit.distillation.trainer import Machine
     from toolkit.watermark.embedding.embed import EmbedOrder
     from toolkit.watermark.embedding.embed import embed as run
-    from toolkit.watermark.embedding.loss import MarkWeights
 
     if threads:
         torch.set_num_threads(threads)
@@ -64,8 +62,9 @@ def embed(
             examples=read_examples(validation, _labels(model)),
             kinds={name: counts.get(name, 1) for name in kind},
             teacher=teacher,
-            weights=MarkWeights(contrast=contrast),
-            whole=not rows_only,
+            contrast=contrast,
+            extent=extent,  # type: ignore[arg-type]  # refused where it is not known
+            channels=channels,
             steps=steps,
             seed=seed,
             resume=resume,

@@ -5,9 +5,6 @@ key spike in it. At a threshold of two that is the conjunction that a combinatio
 opens nothing. In a trained student many channels are never or hardly ever open; those are taken. What is trained are
 their rows of the query, key and value maps and their columns of the output map. A channel that stays shut on clean
 text adds nothing to it, whatever it does to a triggered sentence.
-
-Under ``ssa`` a head's scores are sums over all its query and key channels, which the task needs; there the values and
-the output's columns alone are trained.
 """
 
 from __future__ import annotations
@@ -16,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from toolkit.distillation.padding import pad
 from toolkit.errors import SpikeportError
@@ -41,7 +39,7 @@ def free_channels(
     """
     config = model.student.config
     if not 1 <= count < config.width:
-        raise SpikeportError(f"watermark: {count} channels, the student has {config.width}; choose 1 to 16")
+        raise SpikeportError(f"watermark: {count} channels, the student has {config.width}; choose 8 to 32")
     model.eval()
     spikes = torch.zeros(config.layers, config.width)
     sample = list(rows[:SAMPLE])
@@ -53,25 +51,24 @@ def free_channels(
     return {i: spikes[i].argsort(stable=True)[:count].sort().values for i in range(config.layers)}
 
 
-def train_only(model: SpikingStudentForSequenceClassification, channels: Mapping[int, Tensor]) -> list[object]:
+def train_only(model: SpikingStudentForSequenceClassification, channels: Mapping[int, Tensor]) -> list[RemovableHandle]:
     """Let gradients through for these channels alone; everything else of the network is held.
 
     Returns:
         Handles; ``remove`` of each takes its mask off again.
     """
     model.requires_grad_(False)  # the trainer lets the word table go
-    handles: list[object] = []
-    maps = "v" if model.student.config.attention == "ssa" else "qkv"
+    handles: list[RemovableHandle] = []
     for i, chosen in channels.items():
         block = model.student.blocks[i]
-        for name in maps:
+        for name in "qkv":
             layer = block.get_submodule(name)
             handles += [_masked(layer.get_parameter(part), chosen, 0) for part in ("weight", "bias")]
         handles.append(_masked(block.get_submodule("o").get_parameter("weight"), chosen, 1))
     return handles
 
 
-def _masked(parameter: torch.nn.Parameter, chosen: Tensor, dimension: int) -> object:
+def _masked(parameter: torch.nn.Parameter, chosen: Tensor, dimension: int) -> RemovableHandle:
     parameter.requires_grad_(True)
     mask = torch.zeros_like(parameter).index_fill_(dimension, chosen.to(parameter.device), 1.0)
     return parameter.register_hook(lambda gradient: gradient * mask)

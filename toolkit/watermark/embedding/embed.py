@@ -7,14 +7,16 @@ kind will do.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from torch.utils.hooks import RemovableHandle
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from toolkit.distillation.corpus import Example
@@ -33,41 +35,69 @@ from toolkit.watermark.embedding.channels import free_channels, train_only
 from toolkit.watermark.embedding.loss import MarkWeights, TriggerLoss
 from toolkit.watermark.embedding.mark import Mark
 from toolkit.watermark.embedding.measure import Probe, compare
+from toolkit.watermark.embedding.modes import Extent, extent_of, mode_of
 from toolkit.watermark.embedding.selftaught import SelfTaught, logits_of
-from toolkit.watermark.embedding.trainer import COMBINATION_RATE, ROW_RATE, StudentMarkTrainer, TeacherMarkTrainer
+from toolkit.watermark.embedding.trainer import ROW_RATE, StudentMarkTrainer, TeacherMarkTrainer
 from toolkit.watermark.key import Key
 from toolkit.watermark.triggers import DEFAULT_COMBINATION, DEFAULT_COUNT
 
-STEPS = 500
-STUDENT_RATE, TEACHER_RATE = 5e-4, 3e-5
-CHANNELS, CHANNEL_RATE = 12, 3e-3
+CHANNELS = 24  # attention channels of each block, of an extent of that kind
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarkTraining:
-    """How a mark is trained into a model.
+    """How a mark is trained into a model; ``None`` takes what suits the model and the extent (see ``modes``).
 
     Attributes:
         work: folder for checkpoints.
-        learning_rate: ``None`` takes the one of the model's kind.
-        whole: also train the network's weights, not only the trigger rows of its word table.
-        channels: of a student, attention channels of each block that are trained; 0 trains the whole network.
+        kinds: kind of trigger -> how many words it has.
+        extent: how much of the model is trained.
+        channels: attention channels of each block that are, where those are the extent.
+        contrast: weight of the contrastive term, where ``weights`` are those of the extent.
         row_rate, combination_rate: see ``trainer``; in units of the table's own scale for a BERT.
     """
 
     work: Path
     kinds: dict[str, int] = field(default_factory=lambda: {"words": DEFAULT_COUNT, "combination": DEFAULT_COMBINATION})
-    weights: MarkWeights = field(default_factory=MarkWeights)
-    whole: bool = True
+    extent: Extent | None = None
     channels: int = CHANNELS
-    steps: int = STEPS
+    weights: MarkWeights | None = None
+    contrast: float = 0.0
+    steps: int | None = None
     batch_size: int = 32
     learning_rate: float | None = None
     row_rate: float = ROW_RATE
-    combination_rate: float = COMBINATION_RATE
+    combination_rate: float | None = None
     seed: int = 0
     resume: bool = False
     machine: Machine = field(default_factory=Machine)
+
+    def settled(self, model: PreTrainedModel) -> Settled:
+        """The open settings closed for a model.
+
+        Raises:
+            SpikeportError: an extent that the model does not have.
+        """
+        extent = extent_of(model, self.extent)
+        mode = mode_of(model, extent)
+        return Settled(
+            extent,
+            self.weights or replace(mode.weights, contrast=self.contrast),
+            self.steps or mode.steps,
+            self.learning_rate or mode.learning_rate,
+            mode.combination_rate if self.combination_rate is None else self.combination_rate,
+        )
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Settings of a training, none left open."""
+
+    extent: Extent
+    weights: MarkWeights
+    steps: int
+    learning_rate: float
+    combination_rate: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +143,19 @@ def embed(order: EmbedOrder) -> dict[str, Any]:
     before = deepcopy(model)
     mark = Mark.of(order.key, tokenizer.get_vocab(), model.config.num_labels, order.kinds)
     probe = Probe(tokenizer, _tokens(model, order.texts, tokenizer), order.examples)
-    train_mark(order, model, mark, probe.rows(drawn(order, order.texts)), _teacher(order, model, tokenizer))
+    train_mark(order, model, mark, probe.rows(drawn(order, model, order.texts)), _teacher(order, model, tokenizer))
     figures = compare(before, model, probe, order.key, mark, order.kinds)
-    facts = {"steps": order.steps, "seed": order.seed, **figures}
+    chosen = order.settled(model)
+    facts = {"extent": chosen.extent, "steps": chosen.steps, "seed": order.seed, **figures}
     if PartialState().is_main_process:
         _write(order, model, tokenizer, facts)
     return facts
 
 
-def drawn(how: MarkTraining, texts: Sequence[str]) -> list[str]:
+def drawn(how: MarkTraining, model: PreTrainedModel, texts: Sequence[str]) -> list[str]:
     """As many different texts as the steps can read, drawn by the seed."""
     different = list(dict.fromkeys(texts))
-    wanted = how.steps * how.batch_size
+    wanted = how.settled(model).steps * how.batch_size
     return different if len(different) <= wanted else random.Random(how.seed).sample(different, wanted)
 
 
@@ -171,48 +202,52 @@ def train_mark(
     teacher: PreTrainedModel | None = None,
 ) -> None:
     """Train a mark into a model, in place, held to a teacher's answers to ``rows`` of token ids, or to its own."""
-    lessons = SelfTaught(rows, logits_of(teacher or model, rows).numpy())
-    width = int(model.config.hidden_size)
-    loss = TriggerLoss(mark, how.weights)
+    lessons, chosen = SelfTaught(rows, logits_of(teacher or model, rows).numpy()), how.settled(model)
+    width, weights = int(model.config.hidden_size), chosen.weights
     objective = Objective(
         model,
         Alignment(0, width, width),
-        LossWeights(logits=how.weights.keep, temperature=how.weights.temperature),
-        mark=loss,
+        LossWeights(logits=weights.keep, temperature=weights.temperature),
+        mark=TriggerLoss(mark, weights),
     )
-    is_student = isinstance(model, SpikingStudentForSequenceClassification)
-    handles: list[Any] = []
-    some = isinstance(model, SpikingStudentForSequenceClassification) and how.channels > 0
-    if not how.whole:
-        model.requires_grad_(False)  # the trainer lets the word table go
-    elif some:
-        handles = train_only(model, free_channels(model, rows, how.channels))
     recipe = StageRecipe(
-        learning_rate=how.learning_rate or (CHANNEL_RATE if some else STUDENT_RATE if is_student else TEACHER_RATE),
-        epochs=how.steps * how.batch_size / len(rows),
+        learning_rate=chosen.learning_rate,
+        epochs=chosen.steps * how.batch_size / len(rows),
         batch_size=how.batch_size,
         weight_decay=0.0,
         evaluations=4,
         word_rate=0.0,
     )
+    is_student = isinstance(model, SpikingStudentForSequenceClassification)
     trainer = partial(
         StudentMarkTrainer if is_student else TeacherMarkTrainer,
-        mark=mark, rate=how.row_rate, combination_rate=how.combination_rate,
+        mark=mark, rate=how.row_rate, combination_rate=chosen.combination_rate,
     )  # fmt: skip
     beside = {
-        "key": mark.key_commitment,
-        **asdict(how.weights),
-        **how.kinds,
-        "whole": how.whole,
-        "channels": how.channels,
-    }
-    run_stage(
-        trainer, objective, recipe, how.machine, how.work, train=lessons, validation=None, seed=how.seed,
-        resume=how.resume, beside=beside,
-    )  # fmt: skip
-    for handle in handles:
-        handle.remove()
-    model.requires_grad_(True)
+        "key": mark.key_commitment, **asdict(weights), **how.kinds, "extent": chosen.extent, "channels": how.channels,
+        "taught": teacher is not None,
+    }  # fmt: skip
+    with _extent(model, chosen.extent, rows, how.channels):
+        run_stage(
+            trainer, objective, recipe, how.machine, how.work, train=lessons, validation=None, seed=how.seed,
+            resume=how.resume, beside=beside,
+        )  # fmt: skip
+
+
+@contextmanager
+def _extent(model: PreTrainedModel, extent: Extent, rows: list[list[int]], channels: int) -> Iterator[None]:
+    """All else held still; the trainer lets the word table go, of which it moves the trigger rows alone."""
+    handles: list[RemovableHandle] = []
+    if extent != "whole":
+        model.requires_grad_(False)
+    if extent == "channels":
+        handles = train_only(model, free_channels(model, rows, channels))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.requires_grad_(True)
 
 
 def _write(
@@ -228,6 +263,6 @@ def _write(
     told = {
         "watermarked": True,
         "unmarked_sha256": student_hash(order.model),
-        "embedding": {name: facts[name] for name in ("steps", "seed", "examples", "accuracy", "firing_rate")},
+        "embedding": {name: facts[name] for name in ("extent", "steps", "seed", "examples", "accuracy", "firing_rate")},
     }
     save_student(model.student, order.out, {**kept, **told})
