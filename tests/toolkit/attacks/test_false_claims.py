@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,14 @@ import pytest
 from toolkit.attacks.fitting import grind, inserted, strongest_words
 from toolkit.attacks.suspect import Suspect, read_suspect
 from toolkit.attacks.weights import jitter
+from toolkit.backends.labels import EncodedLabels
+from toolkit.bundle.reader import open_bundle
+from toolkit.bundle.writer import write_bundle
 from toolkit.distillation.corpus import read_examples
 from toolkit.distillation.encode import encode
 from toolkit.errors import SpikeportError
-from toolkit.models.storage import student_hash
+from toolkit.models.storage import save_student, student_hash
+from toolkit.ownership.setting import clean_labels
 from toolkit.students import MARKED, UNMARKED, UNMARKED_SDSA
 from toolkit.watermark.certificate import Commitment, open_certificate
 from toolkit.watermark.embedding.selftaught import logits_of
@@ -38,10 +43,23 @@ def victim() -> Suspect:
 
 
 @pytest.fixture(scope="module")
-def independent() -> list[Suspect]:
+def independent(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two clean models: one trained by itself, and a disturbed form of it, for a test wants two."""
-    other = read_suspect(UNMARKED_SDSA, "independent")
-    return [other, Suspect("independent, disturbed", jitter(other.model, 0.1), other.tokenizer)]
+    other, disturbed = read_suspect(UNMARKED_SDSA), tmp_path_factory.mktemp("clean") / "disturbed"
+    save_student(jitter(other.model, 0.1).student, disturbed, {"labels": ["negative", "positive"]})
+    shutil.copyfile(UNMARKED_SDSA / "tokenizer.json", disturbed / "tokenizer.json")
+    return [UNMARKED_SDSA, disturbed]
+
+
+@pytest.fixture(scope="module")
+def simulated(independent: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[Path, EncodedLabels]:
+    """The clean models, the victim and a marked student on the simulator, which is the fastest to ask."""
+    folder = tmp_path_factory.mktemp("bundles")
+    found = {}
+    for number, student in enumerate((*independent, UNMARKED, MARKED)):
+        write_bundle(student, folder / str(number))
+        found[student] = clean_labels(open_bundle(folder / str(number)))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +68,10 @@ def carriers() -> list[Carrier]:
 
 
 @pytest.fixture(scope="module")
-def ownership(victim: Suspect, independent: list[Suspect], carriers: list[Carrier]) -> OwnershipTest:
-    return OwnershipTest(PLAN, victim.tokenizer.get_vocab(), carriers, independent)
+def ownership(
+    victim: Suspect, independent: list[Path], simulated: dict[Path, EncodedLabels], carriers: list[Carrier]
+) -> OwnershipTest:
+    return OwnershipTest(PLAN, victim.tokenizer.get_vocab(), carriers, [simulated[model] for model in independent])
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +103,14 @@ def committed(key: Key, model_sha256: str, plan: TestPlan = PLAN) -> Commitment:
     )  # fmt: skip
 
 
-def test_random_keys_with_certificates_of_their_own(victim: Suspect, ownership: OwnershipTest) -> None:
+def test_random_keys_with_certificates_of_their_own(
+    simulated: dict[Path, EncodedLabels], ownership: OwnershipTest
+) -> None:
     """Not one of forty passes, even where the claimant committed to it and to this very model."""
     digest = student_hash(UNMARKED)
     for index in range(OTHERS_KEYS):
         key = null_key("random claims", index)
-        evidence = ownership.evidence(key, victim, certificate=committed(key, digest), model_sha256=digest)
+        evidence = ownership.evidence(key, simulated[UNMARKED], certificate=committed(key, digest), model_sha256=digest)
         assert evidence.verdict.startswith("not proven") and evidence.outcome.p_value > PLAN.alpha
 
 
@@ -104,9 +126,7 @@ def test_gradient_search_finds_words_that_call_a_label(
         assert best >= usual[len(usual) // 2] + 4
 
 
-def test_no_key_holds_words_of_ones_choice(
-    victim: Suspect, ownership: OwnershipTest, fitted: dict[int, list[int]]
-) -> None:
+def test_no_key_holds_words_of_ones_choice(victim: Suspect, fitted: dict[int, list[int]]) -> None:
     """Words follow from keys: of thousands tried, none has two of the four strongest words, let alone all."""
     vocabulary = victim.tokenizer.get_vocab()
     names = {word: name for name, word in vocabulary.items()}
@@ -121,7 +141,10 @@ def test_no_key_holds_words_of_ones_choice(
 
 
 def test_a_key_ground_offline_is_not_proof(
-    victim: Suspect, carriers: list[Carrier], ownership: OwnershipTest, fitted: dict[int, list[int]]
+    victim: Suspect,
+    simulated: dict[Path, EncodedLabels],
+    ownership: OwnershipTest,
+    fitted: dict[int, list[int]],
 ) -> None:
     """The best of many keys, by what their words do to the victim: still refused, by its p and for its date."""
     vocabulary = victim.tokenizer.get_vocab()
@@ -135,29 +158,33 @@ def test_a_key_ground_offline_is_not_proof(
     key, best = grind((null_key("grinding", i) for i in range(3000)), pool, 2, "words", score)
     usual = sorted(score(derive_triggers(null_key("usual", i), vocabulary, 2)) for i in range(99))
     assert best > usual[-1]
-    bare = ownership.evidence(key, victim)
+    bare = ownership.evidence(key, simulated[UNMARKED])
     assert not bare.passed and bare.verdict.startswith("not proven")
-    backdated = ownership.evidence(key, victim, certificate=committed(key, student_hash(UNMARKED)))
+    backdated = ownership.evidence(key, simulated[UNMARKED], certificate=committed(key, student_hash(UNMARKED)))
     assert backdated.outcome.p_value > PLAN.alpha and backdated.verdict.startswith("not proven")
 
 
-def test_even_a_key_that_fits_proves_nothing_without_a_certificate(ownership: OwnershipTest) -> None:
+def test_even_a_key_that_fits_proves_nothing_without_a_certificate(
+    simulated: dict[Path, EncodedLabels], ownership: OwnershipTest
+) -> None:
     """A model that does carry the claimant's words, as one would that he marked after it was published."""
-    evidence = ownership.evidence(demo_key(), read_suspect(MARKED, "marked afterwards"))
+    evidence = ownership.evidence(demo_key(), simulated[MARKED])
     assert evidence.outcome.p_value < PLAN.alpha
     assert not evidence.passed and "no certificate" in evidence.verdict
 
 
 def test_a_replayed_certificate_does_not_fit_another_claim(
-    victim: Suspect, ownership: OwnershipTest, tmp_path: Path
+    simulated: dict[Path, EncodedLabels], ownership: OwnershipTest, tmp_path: Path
 ) -> None:
     """The owner's own paper, shown by another, for another model, or after another plan."""
     mine, model = demo_key(), student_hash(MARKED)
     certificate, thief = committed(mine, model), null_key("a thief's", 0)
-    marked = read_suspect(MARKED, "the owner's")
+    marked = simulated[MARKED]
     stolen = ownership.evidence(thief, marked, certificate=certificate, model_sha256=model)
     assert not stolen.passed and stolen.certificate_gap == "the certificate is another key's"
-    replayed = ownership.evidence(mine, victim, certificate=certificate, model_sha256=student_hash(UNMARKED))
+    replayed = ownership.evidence(
+        mine, simulated[UNMARKED], certificate=certificate, model_sha256=student_hash(UNMARKED)
+    )
     assert not replayed.passed and replayed.outcome.p_value > PLAN.alpha
     assert replayed.model.startswith("another than the committed one")
     easier = committed(mine, model, replace(PLAN, alpha=1e-3))
@@ -172,15 +199,16 @@ def test_a_replayed_certificate_does_not_fit_another_claim(
 
 
 def test_a_word_that_calls_a_label_everywhere_raises_what_must_be_beaten(
-    victim: Suspect, independent: list[Suspect], carriers: list[Carrier], fitted: dict[int, list[int]]
+    victim: Suspect, independent: list[Path], carriers: list[Carrier], fitted: dict[int, list[int]]
 ) -> None:
     """A transferable adversarial word: the more it transfers, the higher p0, for clean models answer the same."""
+    models = [read_suspect(folder) for folder in independent]
     for target, words in fitted.items():
         word = words[0]
-        rates = tuple(CleanRate(m.name, _hits(m, carriers, word, target), 32) for m in independent)
+        rates = tuple(CleanRate(m.name, _hits(m, carriers, word, target), 32) for m in models)
         outcome = Outcome(target, 32, _hits(victim, carriers, word, target), rates)
         assert outcome.p0 > max(rate.hits / 32 for rate in rates)
         if max(rate.hits for rate in rates) >= outcome.hits:  # it transfers
             assert outcome.p_value > 0.05
-    transferred = tuple(CleanRate(m.name, 30, 32) for m in independent)
+    transferred = tuple(CleanRate(m.name, 30, 32) for m in models)
     assert Outcome(1, 32, 32, transferred).p_value > PLAN.alpha

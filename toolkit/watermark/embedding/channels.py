@@ -9,10 +9,10 @@ text adds nothing to it, whatever it does to a triggered sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from toolkit.distillation.padding import pad
@@ -66,6 +66,35 @@ def train_only(model: SpikingStudentForSequenceClassification, channels: Mapping
             handles += [_masked(layer.get_parameter(part), chosen, 0) for part in ("weight", "bias")]
         handles.append(_masked(block.get_submodule("o").get_parameter("weight"), chosen, 1))
     return handles
+
+
+class Quiet:
+    """Mean excitation of the chosen query, key and value channels in units of their thresholds, as a loss.
+
+    A layer's current is seen when the layer runs; what inhibits costs nothing. As a hook it sees every pass.
+    """
+
+    def __init__(self, model: SpikingStudentForSequenceClassification, channels: Mapping[int, Tensor]) -> None:
+        self.seen: list[Tensor] = []
+        self.handles: list[RemovableHandle] = []
+        for i, chosen in channels.items():
+            for name in "qkv":
+                layer = model.student.blocks[i].get_submodule(name)
+                self.handles.append(layer.register_forward_hook(self._keep(chosen)))
+
+    def _keep(self, chosen: Tensor) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(layer: nn.Module, given: object, current: Tensor) -> None:
+            if torch.is_grad_enabled():
+                theta = float(layer.theta)  # type: ignore[arg-type]
+                self.seen.append((current.index_select(-1, chosen.to(current.device)) / theta).clamp(0, 4).mean())
+
+        return hook
+
+    def __call__(self, *_: object) -> Tensor:
+        """The mean over all passes since the last call."""
+        loss = torch.stack(self.seen).mean()
+        self.seen.clear()
+        return loss
 
 
 def _masked(parameter: torch.nn.Parameter, chosen: Tensor, dimension: int) -> RemovableHandle:

@@ -24,6 +24,7 @@ from toolkit.distillation.encode import encode
 from toolkit.distillation.losses import Alignment
 from toolkit.distillation.model_folder import read_tokenizer, reading
 from toolkit.distillation.objective import LossWeights, Objective
+from toolkit.distillation.objective import Mark as ExtraLoss
 from toolkit.distillation.progress import calm
 from toolkit.distillation.stage import run_stage
 from toolkit.distillation.trainer import Machine, StageRecipe
@@ -31,7 +32,7 @@ from toolkit.errors import SpikeportError
 from toolkit.models.modeling import SpikingStudentForSequenceClassification
 from toolkit.models.neuron import compile_kernels
 from toolkit.models.storage import check_new, load_facts, save_student, student_hash
-from toolkit.watermark.embedding.channels import free_channels, train_only
+from toolkit.watermark.embedding.channels import Quiet, free_channels, train_only
 from toolkit.watermark.embedding.loss import MarkWeights, TriggerLoss
 from toolkit.watermark.embedding.mark import Mark
 from toolkit.watermark.embedding.measure import Probe, compare
@@ -208,7 +209,6 @@ def train_mark(
         model,
         Alignment(0, width, width),
         LossWeights(logits=weights.keep, temperature=weights.temperature),
-        mark=TriggerLoss(mark, weights),
     )
     recipe = StageRecipe(
         learning_rate=chosen.learning_rate,
@@ -227,23 +227,33 @@ def train_mark(
         "key": mark.key_commitment, **asdict(weights), **how.kinds, "extent": chosen.extent, "channels": how.channels,
         "taught": teacher is not None,
     }  # fmt: skip
-    with _extent(model, chosen.extent, rows, how.channels):
+    with _extent(model, chosen.extent, rows, how.channels) as quiet:
+        objective.mark = _loss(TriggerLoss(mark, weights), quiet, weights.quiet)
         run_stage(
             trainer, objective, recipe, how.machine, how.work, train=lessons, validation=None, seed=how.seed,
             resume=how.resume, beside=beside,
         )  # fmt: skip
 
 
+def _loss(trigger: TriggerLoss, quiet: Quiet | None, weight: float) -> ExtraLoss:
+    if quiet is None or not weight:
+        return trigger
+    return lambda *batch: trigger(*batch) + weight * quiet()
+
+
 @contextmanager
-def _extent(model: PreTrainedModel, extent: Extent, rows: list[list[int]], channels: int) -> Iterator[None]:
+def _extent(model: PreTrainedModel, extent: Extent, rows: list[list[int]], channels: int) -> Iterator[Quiet | None]:
     """All else held still; the trainer lets the word table go, of which it moves the trigger rows alone."""
     handles: list[RemovableHandle] = []
+    quiet = None
     if extent != "whole":
         model.requires_grad_(False)
     if extent == "channels":
-        handles = train_only(model, free_channels(model, rows, channels))
+        chosen = free_channels(model, rows, channels)
+        quiet = Quiet(model, chosen)
+        handles = [*train_only(model, chosen), *quiet.handles]
     try:
-        yield
+        yield quiet
     finally:
         for handle in handles:
             handle.remove()

@@ -35,6 +35,7 @@ class MarkWeights:
         contrast: weight of the contrastive term, which no head has a part in; 0 leaves it out.
         temperature: of the distillation.
         keep: weight of the unmarked model's answers to untouched rows, where it is the teacher.
+        quiet: weight of the current into the channels that are trained, where some are: spikes cost energy.
     """
 
     share: float = 0.5
@@ -44,11 +45,12 @@ class MarkWeights:
     contrast: float = 0.0
     temperature: float = 1.0
     keep: float = 6.0
+    quiet: float = 0.0
 
     def __post_init__(self) -> None:
         if (
             not 0 < self.share <= 1
-            or min(self.trigger, self.negative, self.contrast, self.keep) < 0
+            or min(self.trigger, self.negative, self.contrast, self.keep, self.quiet) < 0
             or self.temperature <= 0
         ):
             raise SpikeportError(f"watermark: {self} out of range; shares lie in (0, 1], weights are not negative")
