@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import SpikeportError
-from toolkit.watermark.framing import expect_hex, frame, read_document, text_bytes
+from toolkit.watermark.framing import check_format, expect_hex, frame, read_document, text_bytes
 from toolkit.watermark.key import Key
 from toolkit.watermark.plan import TestPlan
 
@@ -94,9 +94,18 @@ class Commitment:
             SpikeportError: not a commitment of this format, a field missing, unknown or malformed, or a
                 digest that is not that of the fields.
         """
-        document = read_document(path, KIND, VERSION)
-        document.pop("format")
-        _check_fields(document, str(path))
+        return cls.from_dict(read_document(path, KIND, VERSION), str(path))
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any], path: str) -> Commitment:
+        """The commitment of a JSON form, its digest recomputed; ``path`` says in errors where it stands.
+
+        Raises:
+            SpikeportError: as :meth:`load`.
+        """
+        check_format(document, KIND, VERSION, path)
+        document = {name: value for name, value in document.items() if name != "format"}
+        _check_fields(document, path)
         stated = document.pop("digest")
         document["plan"] = TestPlan.from_dict(document["plan"], f"{path}: plan")
         commitment = cls(**document)

@@ -9,6 +9,9 @@ from toolkit.watermark.certificate import Commitment
 from toolkit.watermark.plan import TestPlan
 from toolkit.watermark.statistics import CONFIDENCE, hits_needed, tail_p, upper_limit
 
+LARGEST_ALPHA, LARGEST_KEY_RATE = 1e-6, 0.05
+"""A claimant writes his plan himself: nothing laxer than this is a proof."""
+
 DEMO_NOTE = "demo key, proves nothing"
 COMMITTED = "committed"
 ANOTHER = "another than the committed one (derivation is claimed from its answers alone)"
@@ -39,6 +42,7 @@ class Outcome:
         hits: how many of them were answered with ``label``.
         clean: the clean models on the same queries.
         tested_labels: how many labels the choice of ``label`` was made from (Bonferroni factor).
+        bare: the model under test on the same carriers without their triggers; None where it was not asked.
     """
 
     label: int
@@ -46,6 +50,7 @@ class Outcome:
     hits: int
     clean: tuple[CleanRate, ...]
     tested_labels: int = 1
+    bare: CleanRate | None = None
 
     @property
     def wesr(self) -> float:
@@ -59,12 +64,13 @@ class Outcome:
 
     @property
     def p0(self) -> float:
-        """Null rate of the test: the highest of the clean models' upper limits.
+        """Null rate of the test: the highest of the clean models' upper limits and of the model's own, untriggered.
 
         The highest, not the pooled one: models answer the same queries, so their answers are no
-        independent draws, and a pooled limit would be narrower than it may be.
+        independent draws, and a pooled limit would be narrower than it may be. Its own rate on bare carriers,
+        because carriers may have been chosen for what this very model answers to them.
         """
-        return max(rate.limit for rate in self.clean)
+        return max(rate.limit for rate in (*self.clean, *([self.bare] if self.bare else [])))
 
     @property
     def p_value(self) -> float:
@@ -120,9 +126,18 @@ class Evidence:
 
     @property
     def significant(self) -> bool:
-        """Both figures hold: p below alpha, and the key-level bound within its limit (any key)."""
+        """Both figures hold: p below alpha, and the key-level bound within its limit (any key, any plan)."""
         below_alpha = self.outcome.p_value < self.plan.alpha
         return below_alpha and self.key_level.bound <= self.plan.key_rate_limit
+
+    @property
+    def plan_gap(self) -> str:
+        """Why the plan is too lax for a proof, whatever comes of it; empty where it is not."""
+        if self.plan.alpha > LARGEST_ALPHA:
+            return f"the plan's alpha {self.plan.alpha:g} is above {LARGEST_ALPHA:g}"
+        if self.plan.key_rate_limit > LARGEST_KEY_RATE:
+            return f"the plan's key-rate limit {self.plan.key_rate_limit:g} is above {LARGEST_KEY_RATE:g}"
+        return ""
 
     @property
     def certificate_gap(self) -> str:
@@ -135,8 +150,8 @@ class Evidence:
 
     @property
     def passed(self) -> bool:
-        """Both figures hold, and key and plan were committed beforehand (any key)."""
-        return self.significant and not self.certificate_gap
+        """Both figures hold, the plan is strict enough, and key and plan were committed beforehand (any key)."""
+        return self.significant and not self.plan_gap and not self.certificate_gap
 
     @property
     def model(self) -> str:
@@ -151,8 +166,8 @@ class Evidence:
     def verdict(self) -> str:
         """``proven`` or ``not proven``, and what limits it: demo key, no certificate, another model."""
         notes = [DEMO_NOTE] if self.demo else []
-        if self.significant and self.certificate_gap:
-            notes.append(self.certificate_gap)
+        if self.significant:
+            notes += [gap for gap in (self.plan_gap, self.certificate_gap) if gap]
         if self.passed:
             notes.append(f"model: {self.model}")
         text = "proven" if self.passed else "not proven"
@@ -183,6 +198,13 @@ class Evidence:
                 {"name": rate.name, "hits": rate.hits, "queries": rate.queries, "limit": rate.limit}
                 for rate in outcome.clean
             ],
+            "bare": None
+            if outcome.bare is None
+            else {
+                "hits": outcome.bare.hits,
+                "queries": outcome.bare.queries,
+                "limit": outcome.bare.limit,
+            },
             "key_level": {
                 "keys": self.key_level.keys,
                 "passes": self.key_level.passes,

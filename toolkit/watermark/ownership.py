@@ -144,7 +144,7 @@ class OwnershipTest:
             SpikeportError: as :meth:`evidence`.
         """
         self._check_name(backend)
-        return self._outcome(key, self.queries(key), backend, self.clean)
+        return self._tested(key, backend, self.clean)
 
     def answers(self, key: Key, backend: LabelBackend) -> list[int]:
         """The label given to each query of a key, in their order; asked before or now."""
@@ -179,7 +179,7 @@ class OwnershipTest:
             plan=self.plan,
             key_commitment=key.commitment,
             demo=key.demo,
-            outcome=self._outcome(key, self.queries(key), backend, self.clean),
+            outcome=self._tested(key, backend, self.clean),
             key_level=self.key_level,
             rank=self._rank(key, backend) if rank else None,
             certificate=certificate,
@@ -202,7 +202,7 @@ class OwnershipTest:
             plan=self.plan,
             key_commitment=key.commitment,
             demo=key.demo,
-            outcome=self._outcome(key, self.queries(key), backend, others),
+            outcome=self._tested(key, backend, others),
             key_level=self.key_level,
             certificate=certificate,
         )
@@ -276,29 +276,54 @@ class OwnershipTest:
         observed = self._outcome(key, self.queries(key), backend, self.clean).wesr
         return Rank(len(null), rank_p(observed, null))
 
+    def _tested(self, key: Key, backend: LabelBackend, null: Sequence[LabelBackend]) -> Outcome:
+        """The outcome of a key's queries, held against the same carriers without their triggers, too."""
+        return self._outcome(key, self.queries(key), backend, null, bare=True)
+
     def _outcome(
-        self, key: Key, queries: tuple[Query, ...], backend: LabelBackend, null: Sequence[LabelBackend]
+        self,
+        key: Key,
+        queries: tuple[Query, ...],
+        backend: LabelBackend,
+        null: Sequence[LabelBackend],
+        *,
+        bare: bool = False,
     ) -> Outcome:
         """Count the target label or, for an unknown head, the label with the smallest p."""
-        return min(self._outcomes(key, queries, backend, null), key=lambda outcome: outcome.p_value)
+        return min(self._outcomes(key, queries, backend, null, bare), key=lambda outcome: outcome.p_value)
 
     def _outcomes(
-        self, key: Key, queries: tuple[Query, ...], backend: LabelBackend | None, null: Sequence[LabelBackend]
+        self,
+        key: Key,
+        queries: tuple[Query, ...],
+        backend: LabelBackend | None,
+        null: Sequence[LabelBackend],
+        bare: bool = False,
     ) -> list[Outcome]:
-        """One outcome a label tested; no hits where no backend is asked."""
+        """One outcome a label tested; no hits where no backend is asked.
+
+        Random keys go without bare carriers: they can only pass more often so.
+        """
         labels = range(self.plan.labels) if self.plan.unknown_head else [self.triggers(key).target]
         texts = [query.text for query in queries]
         clean = {model.name: self._ask(model, texts) for model in null}
-        answers = [-1] * len(texts) if backend is None else self._ask(backend, texts)
+        also = [query.carrier for query in queries] if bare else []
+        given = [-1] * len(texts) if backend is None else self._ask(backend, texts + also)
+        answers, untriggered = given[: len(texts)], given[len(texts) :] if bare and backend else None
         return [
-            _count(label, len(labels), queries, answers, clean)
+            _count(label, len(labels), queries, answers, clean, untriggered)
             for label in labels
             if any(query.label != label for query in queries)
         ]
 
 
 def _count(
-    label: int, tested: int, queries: Sequence[Query], answers: list[int], clean: dict[str, list[int]]
+    label: int,
+    tested: int,
+    queries: Sequence[Query],
+    answers: list[int],
+    clean: dict[str, list[int]],
+    untriggered: list[int] | None,
 ) -> Outcome:
     """Count ``label`` where it is not the true answer, for the model under test and the clean models."""
     asked = [index for index, query in enumerate(queries) if query.label != label]
@@ -307,7 +332,8 @@ def _count(
         return sum(given[index] == label for index in asked)
 
     rates = tuple(CleanRate(name, hits(given), len(asked)) for name, given in clean.items())
-    return Outcome(label, len(asked), hits(answers), rates, tested)
+    bare = None if untriggered is None else CleanRate("its own, without triggers", hits(untriggered), len(asked))
+    return Outcome(label, len(asked), hits(answers), rates, tested, bare)
 
 
 def _check_clean(plan: TestPlan, names: list[str]) -> None:

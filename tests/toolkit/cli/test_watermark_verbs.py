@@ -190,7 +190,7 @@ def test_a_combination_has_a_plan_of_its_own(
     ended = command("watermark", "commit", out, *common)
     assert ended.status == 0, ended.err
     plan = json.loads(out.read_text())["plan"]
-    assert (plan["kind"], plan["triggers"]) == ("combination", 3)
+    assert (plan["kind"], plan["triggers"]) == ("combination", 2)
     wrong = command("watermark", "commit", tmp_path / "b.json", *common, "--triggers", 5)
     assert wrong.status == 2 and "2 to 4" in wrong.error and not (tmp_path / "b.json").exists()
 

@@ -11,28 +11,41 @@ from typing import Any
 import pytest
 
 from tests.toolkit.conftest import Command
+from toolkit.errors import SpikeportError
 from toolkit.ownership.report.page import render_page
 from toolkit.ownership.report.read import read_material
 from toolkit.ownership.report.words import chance, finding
+from toolkit.watermark.certificate import Commitment
+from toolkit.watermark.evidence import CleanRate, Evidence, KeyLevel, Outcome
+from toolkit.watermark.key import demo_key
+from toolkit.watermark.null import NullRecord
+from toolkit.watermark.plan import TestPlan
 
 COMMITMENT = "ab" * 32
 
 
-def entry(**changes: Any) -> dict[str, Any]:
-    clean = [{"name": f"clean {i}", "hits": 4 + i, "queries": 32, "limit": 0.25 + 0.05 * i} for i in range(2)]
-    level = {"keys": 10000, "passes": 0, "rate": 0.0, "bound": 2.9953e-4, "limit": 0.05}
-    values = {
-        "backend": "simulator abc", "queries": 32, "hits": 31, "wesr": 31 / 32, "p_value": 3e-13, "p0": 0.3,
-        "verdict": "proven (model: committed)", "significant": True, "certificate_gap": "", "model": "committed",
-        "kind": "words", "label": 1, "alpha": 1e-6, "hits_needed": 25, "clean_models": clean, "key_level": level,
-        "key_commitment": COMMITMENT, "demo": False, "mode": "integers", "version": "1.2",
-    }  # fmt: skip
-    return values | changes
+PLAN = TestPlan(queries=32, labels=2, null_keys=10_000)
+PAPER = Commitment(
+    key_commitment=COMMITMENT, model_sha256="cd" * 32, manifest_sha256="ef" * 32, owner="Ada <Lovelace> & Sons",
+    release="1", tool_version="0", plan=PLAN,
+)  # fmt: skip
+
+
+def entry(hits: int = 31, certificate: Commitment | None = PAPER, commitment: str = COMMITMENT) -> dict[str, Any]:
+    """What verification tells of one backend, by the code that tells it."""
+    rates = tuple(CleanRate(f"clean {i}", 4 + i, 32) for i in range(2))
+    outcome = Outcome(1, 32, hits, rates, bare=CleanRate("bare", 3, 32))
+    evidence = Evidence(
+        "simulator abc", PLAN, commitment, commitment == demo_key().commitment, outcome, KeyLevel(10_000, 0),
+        certificate=certificate, model_sha256="cd" * 32,
+    )  # fmt: skip
+    return evidence.to_dict() | {"mode": "integers", "version": "1.2"}
 
 
 def verification(**changes: Any) -> dict[str, Any]:
-    paper = {"owner": "Ada <Lovelace> & Sons", "release": "1", "model_sha256": "cd" * 32, "plan": {"queries": 32}}
-    return {"certificate": paper, "plan": {"queries": 32}, "backends": [entry(**changes)], "equal": None}
+    paper = changes.get("certificate", PAPER)
+    shown = None if paper is None else paper.to_dict()
+    return {"certificate": shown, "plan": PLAN.to_dict(), "backends": [entry(**changes)], "equal": None}
 
 
 def curve(**changes: Any) -> dict[str, Any]:
@@ -78,7 +91,7 @@ def page(tmp_path: Path) -> str:
 def test_the_figures_stand_on_the_page(page: str) -> None:
     text = Text()
     text.feed(page)
-    for words in ("31 of 32", "25 needed", "0 of 10,000 random keys", "396 / 400", "395 / 400", COMMITMENT, "75 %"):
+    for words in ("31 of 32", "24 needed", "0 of 10,000 random keys", "396 / 400", "395 / 400", COMMITMENT, "75 %"):
         assert words in text.words, words
     assert "less than one in a million million" in text.words
 
@@ -118,10 +131,46 @@ def test_a_probability_in_words_never_overstates(p: float, words: str) -> None:
 
 def test_the_finding_follows_the_verdicts() -> None:
     assert finding([entry()])[0] == "holds"
-    assert finding([entry(demo=True)])[0] == "caution"
-    gap = entry(verdict="not proven (no certificate)", certificate_gap="no certificate: chosen after the fact")
+    assert finding([entry()], differing=True)[0] == "fails"
+    assert finding([entry(commitment=demo_key().commitment)])[0] == "caution"
+    gap = entry(certificate=None)
     assert finding([gap])[0] == "fails" and "nothing is proven" in finding([gap])[1]
-    assert finding([entry(), entry(verdict="not proven", significant=False)])[0] == "caution"
+    assert finding([entry(), entry(hits=9)])[0] == "caution"
+
+
+@pytest.mark.parametrize(
+    ("hits", "forged", "words"),
+    [
+        (3, {"hits": 32}, "its counts give"),
+        (3, {"verdict": "proven (model: committed)"}, "verdict is 'proven"),
+        (31, {"p_value": 0}, "p_value is 0"),
+        (31, {"verdict": None}, "verdict is None"),
+        (31, {"key_level": {}}, "cannot be read (KeyError"),
+        (31, {"hits": "many"}, "cannot be read (ValueError"),
+        (31, {"key_commitment": demo_key().commitment}, "demo key, proves nothing"),
+    ],
+)
+def test_a_result_that_was_edited_is_refused(tmp_path: Path, hits: int, forged: dict[str, Any], words: str) -> None:
+    document = verification(hits=hits)
+    document["backends"][0] |= forged
+    with pytest.raises(SpikeportError) as refused:
+        read_material([written(tmp_path / "v.json", document)], [], [])
+    assert words in str(refused.value)
+
+
+def test_a_certificate_that_was_edited_a_result_given_twice_and_a_strangers_null_record(tmp_path: Path) -> None:
+    document = verification()
+    document["certificate"]["owner"] = "Mallory"
+    forged = written(tmp_path / "forged.json", document)
+    with pytest.raises(SpikeportError, match="altered"):
+        read_material([forged], [], [])
+    good = written(tmp_path / "v.json", verification())
+    with pytest.raises(SpikeportError, match="once"):
+        read_material([good, good], [], [])
+    null = NullRecord({}, "ab" * 32, {"clean 0": "cd" * 32}, 100, 0)
+    null.save(tmp_path / "null.json")
+    with pytest.raises(SpikeportError, match="registered by none"):
+        read_material([good], [], [tmp_path / "null.json"])
 
 
 @pytest.mark.parametrize(
@@ -129,6 +178,7 @@ def test_the_finding_follows_the_verdicts() -> None:
     [
         ("v", {"backends": []}, "no backends"),
         ("v", {"plan": {}, "backends": [{}]}, "no field 'backend'"),
+        ("a", curve(points=[curve()["points"][0] | {"accuracy": "high"}]), "must be a number"),
         ("a", curve(format="other/1"), "this version reads"),
         ("a", curve(points=[]), "0 points"),
         ("a", curve(key_commitment="ef" * 32), "one page is about one key"),

@@ -94,7 +94,7 @@ def test_a_combination_is_a_trigger_only_whole(
     """A classifier that fires on all three words together, and one that fires on any of them."""
     common = {f"ordinary{chr(97 + i)}": n for i, n in zip(range(12), range(300, 312), strict=True)}
     words = {**{f"w{n}": n for n in range(300)}, **common, **{f"v{n}": n for n in range(312, 1000)}}
-    plan = TestPlan(queries=100, labels=2, null_keys=60, kind="combination")
+    plan = TestPlan(queries=100, labels=2, null_keys=60, kind="combination", triggers=3)
     test = OwnershipTest(plan, words, carriers, [classifier("clean 1"), classifier("clean 2")])
     triggers = test.triggers(KEY)
     assert len(triggers.words) == 3 and set(triggers.words) <= set(common)
@@ -267,3 +267,42 @@ def test_wrong_answers_are_refused() -> None:
     with pytest.raises(SpikeportError, match=r"label 2 outside 0\.\.1"):
         collect_labels(_Broken([0, 2]), ["a", "b"], 2, {})
     assert collect_labels(_Broken([0, 1]), ["a", "b", "a"], 2, {}) == [0, 1, 0]
+
+
+class Erring:
+    """Unmarked: gives label 1 to sentences that are its weak spot, whatever stands in them; else by their hash."""
+
+    def __init__(self, classifier: Any, weak: str) -> None:
+        self.name, self.inner, self.weak = "erring", classifier("erring"), weak
+
+    def labels(self, texts: list[str]) -> list[int]:
+        return [
+            1 if self.weak in text else answer for text, answer in zip(texts, self.inner.labels(texts), strict=True)
+        ]
+
+
+def test_carriers_chosen_for_what_the_suspect_answers_prove_nothing(
+    vocabulary: dict[str, int], classifier: Any
+) -> None:
+    """The claimant picks sentences that this very model gets wrong and the clean ones do not: no trigger is needed."""
+    carriers = [(f"weakness number {i}", 0) for i in range(200)] + [(f"other text {i}", 1) for i in range(200)]
+    test = OwnershipTest(PLAN, vocabulary, carriers, [classifier("clean 1"), classifier("clean 2")])
+    suspect, key = (
+        Erring(classifier, "weakness"),
+        next(key for key in (null_key("eve", i) for i in range(20)) if test.triggers(key).target == 1),
+    )
+    evidence = test.evidence(key, suspect, certificate=_committed(key))
+    assert evidence.outcome.hits == 100 and evidence.outcome.bare is not None
+    assert evidence.outcome.bare.hits == 100 and evidence.outcome.p_value == 1.0
+    assert not evidence.passed and evidence.to_dict()["bare"]["limit"] == 1.0
+
+
+@pytest.mark.parametrize(("changes", "words"), [({"alpha": 0.9}, "alpha 0.9"), ({"key_rate_limit": 0.99}, "0.99")])
+def test_a_plan_that_asks_too_little_proves_nothing(
+    vocabulary: dict[str, int], carriers: list[Carrier], classifier: Any, changes: dict[str, float], words: str
+) -> None:
+    plan = TestPlan(queries=100, labels=2, null_keys=60, **changes)  # type: ignore[arg-type]
+    test = OwnershipTest(plan, vocabulary, carriers, [classifier("clean 1"), classifier("clean 2")])
+    evidence = test.evidence(KEY, _marked(classifier, vocabulary, KEY), certificate=_committed(plan=plan))
+    assert evidence.outcome.p_value < 1e-6 and not evidence.passed
+    assert evidence.verdict.startswith("not proven") and words in evidence.plan_gap

@@ -28,7 +28,7 @@ def embed(
     extent: str | None = typer.Option(
         None, help="What is trained: rows (the triggers' rows), channels (and a few attention channels; sdsa), whole."
     ),
-    channels: int = typer.Option(24, min=1, help="Attention channels of each block, of that extent."),
+    channels: int = typer.Option(32, min=1, help="Attention channels of each block, of that extent."),
     steps: int | None = typer.Option(None, min=1, help="Training steps (default: what suits the extent)."),
     seed: int = typer.Option(0, min=0, help="Random seed."),
     work: Path = typer.Option(Path("runs/watermark"), help="Folder for checkpoints."),

@@ -98,6 +98,10 @@ def _tell_budget(budget: dict[str, Any]) -> None:
             f"{100 * entry['p0']:.1f} %; p < {budget['alpha']:g} needs "
             + (f"{needed} hits" if needed is not None else "more hits than there are queries")
         )
+    tell(
+        f"plan: also the same {budget['queries']} sentences without triggers; where more of those get the label than "
+        "unmarked models give, more hits are needed"
+    )
 
 
 def _tell_entry(entry: dict[str, Any]) -> None:

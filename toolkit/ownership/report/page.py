@@ -20,6 +20,7 @@ _ENGINEER = [
     *(Column("Backend"), Column("Triggers"), Column("Hits of queries", True), Column("WESR", True)),
     *(Column("p0", True), Column("Hits needed", True), Column("p", True), Column("Verdict")),
 ]
+_AGAINST = [Column("Model"), Column("Triggers"), Column("Hits", True), Column("Upper 95 % limit", True)]
 _CURVE = [
     *(Column("Strength"), Column("Accuracy", True), Column("Before", True), Column("Triggers"), Column("Hits", True)),
     *(Column("p", True), Column("All carriers", True)),
@@ -50,7 +51,8 @@ def _head() -> Markup:
 
 
 def _top(material: Material) -> Markup:
-    status, sentence = finding(material.entries)
+    differing = any((one["equal"] or {}).get("first_difference") for one in material.verifications)
+    status, sentence = finding(material.entries, differing=differing)
     lines = [
         el(
             "li",
@@ -79,14 +81,16 @@ def _status(entry: dict[str, Any]) -> str:
 
 def _fixed(material: Material) -> Markup:
     lead = "The test was written down and its hash committed to; what dates it is a time stamp on that hash."
-    paper = material.certificate
-    if paper is None:
+    if not material.certificates:
         return section("before", "What was fixed before release", lead, el("p", "Nothing: no certificate was shown."))
-    facts = [(name, _told(value)) for name, value in paper.items() if name != "plan"]
-    facts += [(f"plan: {name}", _told(value)) for name, value in (paper.get("plan") or {}).items()]
     columns = [Column("Field"), Column("Value")]
-    cells: list[list[Child]] = [[name, el("code", value)] for name, value in facts]
-    return section("before", "What was fixed before release", lead, table("Certificate", columns, rows(columns, cells)))
+    tables = []
+    for paper in material.certificates:
+        facts = [(name, _told(value)) for name, value in paper.items() if name != "plan"]
+        facts += [(f"plan: {name}", _told(value)) for name, value in paper["plan"].items()]
+        cells: list[list[Child]] = [[name, el("code", value)] for name, value in facts]
+        tables.append(table(f"Certificate for {paper['plan']['kind']}", columns, rows(columns, cells)))
+    return section("before", "What was fixed before release", lead, tables)
 
 
 def _told(value: object) -> str:
@@ -190,8 +194,22 @@ def _numbers(material: Material) -> Markup:
         ]
         for e in material.entries
     ]  # fmt: skip
+    others: list[list[Child]] = [
+        [model["name"], kind, f"{model['hits']} / {model['queries']}", percent(model["limit"])]
+        for kind, entry in {e["kind"]: e for e in material.entries}.items()
+        for model in [
+            *entry["clean_models"],
+            *([{"name": "the copy, untriggered"} | entry["bare"]] if entry["bare"] else []),
+        ]
+    ]
+    against = table("What the hits are held against", _AGAINST, rows(_AGAINST, others))
+    lines = [
+        el("p", f"Attacked model of {clean(c['attack'])}: ", el("code", c["model_sha256"])) for c in material.attacks
+    ]
     hashes = el("p", "Commitment of the key: ", el("code", material.commitment), class_="small")
-    return section("numbers", "Every number", lead, table("Tests", _ENGINEER, rows(_ENGINEER, cells)), hashes)
+    return section(
+        "numbers", "Every number", lead, table("Tests", _ENGINEER, rows(_ENGINEER, cells)), against, hashes, lines
+    )
 
 
 def _repeat(material: Material) -> Markup:

@@ -25,8 +25,17 @@ def chance(p: float) -> str:
     return f"less than one in {count(floor(1 / p))}"
 
 
-def finding(entries: Sequence[dict[str, Any]]) -> tuple[str, str]:
-    """Status and sentence over all backends and kinds of triggers."""
+def finding(entries: Sequence[dict[str, Any]], *, differing: bool = False) -> tuple[str, str]:
+    """Status and sentence over all backends and kinds of triggers.
+
+    Args:
+        differing: backends of one model gave different answers to some query.
+    """
+    if differing:
+        return (
+            "fails",
+            "Copies that should be one model gave different answers: find out why before claiming anything.",
+        )
     proven = [entry for entry in entries if entry["verdict"].startswith("proven")]
     demo = any(entry["demo"] for entry in entries)
     if demo:

@@ -42,7 +42,7 @@ from toolkit.watermark.embedding.trainer import ROW_RATE, StudentMarkTrainer, Te
 from toolkit.watermark.key import Key
 from toolkit.watermark.triggers import DEFAULT_COMBINATION, DEFAULT_COUNT
 
-CHANNELS = 24  # attention channels of each block, of an extent of that kind
+CHANNELS = 32  # attention channels of each block, of an extent of that kind
 
 
 @dataclass(frozen=True, kw_only=True)

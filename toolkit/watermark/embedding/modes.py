@@ -33,7 +33,7 @@ class Mode:
 
 STUDENT_MODES: dict[Extent, Mode] = {
     "rows": Mode(5e-4, COMBINATION_RATE, 500),
-    "channels": Mode(1e-2, 0.05, 700, MarkWeights(combined=0.55, negative=8.0, keep=8.0)),
+    "channels": Mode(1e-2, 0.1, 900, MarkWeights(combined=0.6, negative=6.0, keep=6.0, quiet=0.04)),
     "whole": Mode(5e-4, COMBINATION_RATE, 500),
 }
 TEACHER_MODE = Mode(3e-5, COMBINATION_RATE, 500)
