@@ -47,6 +47,15 @@ def certificate(
     return tmp_path / "certificate.json"
 
 
+def test_a_plan_that_nothing_could_pass_is_said_to_be_so(
+    command: Command, light_bundle: Path, clean: tuple[object, ...], key: Path, tmp_path: Path
+) -> None:
+    """Of four queries no model has an upper limit below 1 - 0.05 ** (1 / 4), and 0.53 ** 4 is far above 1e-6."""
+    common = ("--owner", "Ada", "--release", "1", "--bundle", light_bundle, *clean, "--key", key)
+    few = command("watermark", "commit", tmp_path / "few.json", *common, "--queries", 4)
+    assert few.status == 0 and "4 hits of 4 would prove nothing" in few.err and "another key" in few.err
+
+
 def test_a_null_record_says_whom_it_asked(null: Path, small_sdsa_bundle: Path, another_bundle: Path) -> None:
     record = NullRecord.load(null)
     graphs = [hashlib.sha256((b / "model.nir").read_bytes()).hexdigest() for b in (small_sdsa_bundle, another_bundle)]

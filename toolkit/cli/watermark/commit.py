@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -22,6 +23,10 @@ from toolkit.cli.watermark.options import (
     load_key,
     load_setting,
 )
+
+if TYPE_CHECKING:
+    from toolkit.watermark.key import Key
+    from toolkit.watermark.ownership import OwnershipTest
 
 
 def commit(
@@ -57,7 +62,7 @@ def commit(
         null=record, queries=queries, kind=kind, triggers=triggers, alpha=alpha,
         key_rate_limit=key_rate_limit, unknown_head=unknown_head,
     )  # fmt: skip
-    setting.test(plan, record)  # refuses a record of another test before anything is published
+    test = setting.test(plan, record)  # refuses a record of another test before anything is published
     made = make(
         secret,
         opened.folder / GRAPH_FILE,
@@ -70,6 +75,23 @@ def commit(
     if sign is not None:
         made = sign_it(made, SigningKey.load(sign).private)
     made.save(out)
+    if warning := _hopeless(test, secret):
+        tell(warning)
     emit(made.to_dict(), json)
     tell(f"{out}: digest {made.digest}; have it time-stamped by somebody else before you release, for example by")
     tell(f"  openssl ts -query -digest {made.digest} -sha256 -cert -out request.tsq")
+
+
+def _hopeless(test: OwnershipTest, key: Key) -> str:
+    """A warning where even a perfect mark would prove nothing: some words move unmarked models, too. Else empty."""
+    from math import ceil, log
+
+    budget = test.budget(key)
+    if any(entry["hits_needed"] is not None for entry in budget["labels"]):
+        return ""
+    p0 = min(entry["p0"] for entry in budget["labels"])
+    enough = f"about {ceil(log(budget['alpha']) / log(p0)) + 1} queries would do" if p0 < 1 else "no number would do"
+    return (
+        f"! unmarked models give this key's label to up to {100 * p0:.0f} % of the {budget['kind']} queries: "
+        f"{budget['queries']} hits of {budget['queries']} would prove nothing; {enough}, or mark with another key"
+    )
