@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
-
 from toolkit.watermark.evidence import CleanRate
 
 
@@ -41,6 +39,8 @@ class PartialOutcome:
     @property
     def p_value(self) -> float:
         """Two-sided exact McNemar p of equal rates; 1 where no answer changed."""
+        from scipy import stats  # takes a second, and most tests ask no partial triggers
+
         changed = self.gained + self.lost
         return float(stats.binomtest(self.gained, changed, 0.5).pvalue) if changed else 1.0
 

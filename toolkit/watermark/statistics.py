@@ -1,10 +1,13 @@
-"""The few exact statistics that a verdict rests on; all one-sided, none approximated."""
+"""The few exact statistics that a verdict rests on; all one-sided, none approximated.
+
+By the incomplete beta function itself: ``scipy.stats`` takes a second to import.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -16,7 +19,7 @@ def upper_limit(hits: int, trials: int, confidence: float = CONFIDENCE) -> float
     """
     if hits >= trials:
         return 1.0
-    return float(stats.beta.ppf(confidence, hits + 1, trials - hits))
+    return float(special.betaincinv(hits + 1, trials - hits, confidence))
 
 
 def tail_p(hits: int, trials: int, rate: float) -> float:
@@ -24,7 +27,7 @@ def tail_p(hits: int, trials: int, rate: float) -> float:
 
     A value below the smallest normal float is given as that float, which bounds it from above.
     """
-    p = float(stats.binomtest(hits, trials, rate, alternative="greater").pvalue)
+    p = float(special.betainc(hits, trials - hits + 1, rate)) if hits else 1.0
     return max(p, sys.float_info.min)
 
 

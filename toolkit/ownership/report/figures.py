@@ -28,7 +28,7 @@ def hits_chart(entries: Sequence[dict[str, Any]]) -> Markup:
     for kind, entry in shown.items():
         for model in entry["clean_models"]:
             share, limit = model["hits"] / model["queries"], model["limit"]
-            text = f"{model['hits']} of {model['queries']}, at most {percent(limit)}"
+            text = f"{model['hits']} of {model['queries']}, ≤ {percent(limit)}"
             bars.append(Bar(f"{model['name']}: {kind}", share, text, "other", mark=limit))
     return bar_chart("Answers with the key's label", bars, 1.0, TICKS)
 
