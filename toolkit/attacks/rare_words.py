@@ -53,17 +53,21 @@ def word_filter(model: BigramModel, most: int) -> Callable[[str], str]:
     def filtered(text: str) -> str:
         words = text.split()
         for _ in range(most):
-            gain, place = max(
-                ((_gain(model, words, i), i) for i in range(len(words))) if len(words) > 1 else [(0.0, 0)]
-            )
-            if gain <= 0:
+            gains = _gains(model, [word.lower() for word in words])
+            if len(words) < 2 or max(gains) <= 0:
                 break
-            del words[place]
+            del words[gains.index(max(gains))]
         return " ".join(words)
 
     return filtered
 
 
-def _gain(model: BigramModel, words: Sequence[str], place: int) -> float:
-    lower = [word.lower() for word in words]
-    return model.surprise(lower) - model.surprise([*lower[:place], *lower[place + 1 :]])
+def _gains(model: BigramModel, words: Sequence[str]) -> list[float]:
+    """For each word how much less surprising the sentence is without it: three of its terms change."""
+    line = [START, *words, END]
+    terms = [-log(model.probability(a, b)) for a, b in pairwise(line)]
+    whole = sum(terms)
+    without = [
+        whole - terms[i] - terms[i + 1] - log(model.probability(line[i], line[i + 2])) for i in range(len(words))
+    ]
+    return [whole / len(terms) - rest / max(len(terms) - 1, 1) for rest in without]
