@@ -147,10 +147,10 @@ def test_real_lava_gives_the_same_spikes_by_the_command_line(
 
 @pytest.fixture(scope="module")
 def ownership(bundles: dict[Path, Bundle]) -> OwnershipTest:
-    """The demo's test with fewer random keys (20 bound the key-level rate by 0.14), to be quick."""
+    """The demo's test with as few random keys as a proof may have."""
     clean = [chip_labels(folder.name, bundles[folder]) for folder in FOLDERS[1:]]
     demo = make_test(bundles[students.MARKED], clean, read_examples(SENTENCES))
-    plan = replace(demo.plan, null_keys=20, key_rate_limit=0.15)
+    plan = replace(demo.plan, null_keys=59)
     return OwnershipTest(plan, bundles[students.MARKED].encoder.tokenizer.get_vocab(), demo.carriers, clean)
 
 
@@ -158,7 +158,7 @@ def check_figures(entry: dict[str, Any]) -> None:
     """Rates and p by scipy from the counts: Clopper-Pearson limit of the null, exact binomial tail."""
     limits = [
         1.0 if m["hits"] == m["queries"] else beta.ppf(0.95, m["hits"] + 1, m["queries"] - m["hits"])
-        for m in entry["clean_models"]
+        for m in [*entry["clean_models"], *([entry["bare"]] if entry["bare"] else [])]
     ]
     assert entry["p0"] == pytest.approx(max(limits)) and entry["wesr"] == entry["hits"] / entry["queries"]
     tail = binom.sf(entry["hits"] - 1, entry["queries"], max(limits))
@@ -180,7 +180,7 @@ def test_the_marked_student_is_proven_on_the_simulated_chip(
     assert entry["verdict"].startswith("proven (demo key, proves nothing; model: ")
     assert len(entry["clean_models"]) == 2
     assert entry["key_level"]["passes"] == 0
-    assert entry["key_level"]["bound"] == pytest.approx(1 - 0.05 ** (1 / 20))  # no pass among 20
+    assert entry["key_level"]["bound"] == pytest.approx(1 - 0.05 ** (1 / 59))  # no pass among 20
 
 
 @pytest.mark.slow

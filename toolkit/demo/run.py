@@ -79,7 +79,7 @@ def run_demo(out: Path, data: Path | None, say: Say, *, lava: bool = True, lava_
         clean = [chip_labels(f"{n} {b.manifest.student_sha256[:12]}", b) for n, b in unmarked.items()]
         test = make_test(bundle, clean, carriers)
         commitment = make_commitment(bundle, demo_key(), test.plan, out / "commitment.json")
-    queries = [query.text for query in test.queries(demo_key())]
+    queries = test.texts(demo_key())
     sample = [e.text for e in (*examples, *carriers)[:EQUIVALENCE_SAMPLES]]
     batch = bundle.encoder.encode([*sample, *queries])
     with clock.stage("comparing torch, simulator and Lava spike by spike"):

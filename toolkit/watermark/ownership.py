@@ -146,6 +146,11 @@ class OwnershipTest:
         self._check_name(backend)
         return self._tested(key, backend, self.clean)
 
+    def texts(self, key: Key) -> list[str]:
+        """All that a suspect is asked for a key: the queries, then their carriers without triggers."""
+        queries = self.queries(key)
+        return [query.text for query in queries] + [query.carrier for query in queries]
+
     def answers(self, key: Key, backend: LabelBackend) -> list[int]:
         """The label given to each query of a key, in their order; asked before or now."""
         return self._ask(backend, [query.text for query in self.queries(key)])
