@@ -180,7 +180,7 @@ def test_the_marked_student_is_proven_on_the_simulated_chip(
     assert entry["verdict"].startswith("proven (demo key, proves nothing; model: ")
     assert len(entry["clean_models"]) == 2
     assert entry["key_level"]["passes"] == 0
-    assert entry["key_level"]["bound"] == pytest.approx(1 - 0.05 ** (1 / 59))  # no pass among 20
+    assert entry["key_level"]["bound"] == pytest.approx(1 - 0.05 ** (1 / 59))  # no pass among 59
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ attacked in the same way: what sentences of one task say to the head of another 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ def _every_query(test: OwnershipTest, trial: Trial, outcome: Outcome, new_head: 
 
 def _attackers(attacked: Suspect, trial: Trial, means: Means) -> dict[str, float] | None:
     """WESR of the attacker's own key, where he has one."""
-    if means.key is None or attacked.model.config.num_labels < 2:
+    if means.key is None:
         return None
     found = {}
     for kind, count in trial.kinds.items():
@@ -144,9 +144,6 @@ def record_of(
         "points": [dict(point) for point in points],
         "notes": list(notes),
     }
-
-
-Tell = Callable[[str], None]
 
 
 def line_of(point: Mapping[str, Any]) -> str:

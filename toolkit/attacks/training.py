@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -132,7 +131,7 @@ def _train(
     width = student.student.config.width
     folder = how.work / f"{victim.name.replace(' ', '-')}-{name}-{how.seed}"
     run_stage(
-        partial(trainer), Objective(student, Alignment(0, width, width), weights), recipe, how.machine, folder,
+        trainer, Objective(student, Alignment(0, width, width), weights), recipe, how.machine, folder,
         train=lessons, validation=None, seed=how.seed, resume=True,
     )  # fmt: skip
     student.eval()

@@ -82,7 +82,6 @@ def test_a_new_head_is_held_against_clean_models_with_one(models: list[Suspect],
     means = Means(how=Schooling(tmp_path), other=rows, classes={i: str(i) for i in range(3)})
     point = next(curve(attack_of("newhead"), models[0], trial(models, other=rows), means, [1.0]))
     assert point["accuracy_before"] is None and point["examples"] == 48
-    assert point["kinds"]["words"]["label"] in (0, 1, 2)
     # each clean model was trained with the same head: its checkpoints lie beside the victim's
     assert len([path for path in tmp_path.iterdir() if "newhead" in path.name]) == 3
 
